@@ -1,0 +1,50 @@
+"""Six methods for people who train classifiers with scikit-learn habits.
+
+Everything public is importable from here; a name loads its room on first use, so that
+``import sklvyso`` itself loads neither torch nor scikit-learn.
+"""
+
+# Authors: The sklvyso developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from sklvyso._version import __version__
+
+if TYPE_CHECKING:
+    from sklvyso import data_pruning, datasets, metrics, networks, selection
+    from sklvyso.data_pruning import DRoPSampler
+    from sklvyso.networks import NetworkClassifier
+
+_ROOM_OF = {
+    "DRoPSampler": "data_pruning",
+    "NetworkClassifier": "networks",
+}
+_ROOMS = ("data_pruning", "datasets", "metrics", "networks", "selection")
+
+__all__ = [  # noqa: RUF022 - classes first, then rooms
+    "DRoPSampler",
+    "NetworkClassifier",
+    "__version__",
+    "data_pruning",
+    "datasets",
+    "metrics",
+    "networks",
+    "selection",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOM_OF:
+        value = getattr(importlib.import_module(f"sklvyso.{_ROOM_OF[name]}"), name)
+    elif name in _ROOMS:
+        value = importlib.import_module(f"sklvyso.{name}")
+    else:
+        raise AttributeError(f"module 'sklvyso' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
