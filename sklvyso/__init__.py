@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sklvyso._version import __version__
 
 if TYPE_CHECKING:
-    from sklvyso import data_pruning, datasets, metrics, networks, selection
+    from sklvyso import data_pruning, datasets, metrics, networks
     from sklvyso.data_pruning import DRoPSampler
     from sklvyso.networks import NetworkClassifier
 
@@ -21,7 +21,7 @@ _ROOM_OF = {
     "DRoPSampler": "data_pruning",
     "NetworkClassifier": "networks",
 }
-_ROOMS = ("data_pruning", "datasets", "metrics", "networks", "selection")
+_ROOMS = ("data_pruning", "datasets", "metrics", "networks")
 
 __all__ = [  # noqa: RUF022 - classes first, then rooms
     "DRoPSampler",
@@ -31,7 +31,6 @@ __all__ = [  # noqa: RUF022 - classes first, then rooms
     "datasets",
     "metrics",
     "networks",
-    "selection",
 ]
 
 

@@ -1,0 +1,563 @@
+"""A torch network that behaves like a scikit-learn classifier."""
+
+# Authors: The sklvyso developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from sklvyso._compat import Interval, Options, StrOptions, _check_sample_weight
+from sklvyso.networks import _fitting
+from sklvyso.networks._arrays import as_rows, resolve_input_shape, torch_shape
+from sklvyso.networks._batches import TensorRows
+from sklvyso.networks._build import build_module
+from sklvyso.networks._device import resolve_device
+from sklvyso.networks._net import TrainingNet
+from sklvyso.networks._random import draw_seed, torch_seed
+from sklvyso.networks._training import OPTIMIZERS, resolve_optimizer
+
+_MODULE_PREFIX = "module__"
+
+
+class NetworkClassifier(ClassifierMixin, BaseEstimator):
+    """Torch network with the habits of a scikit-learn classifier.
+
+    Rows or images and labels of any kind go in; training runs through skorch on the
+    GPU when there is one, as fast as a hand-written loop; predictions, probabilities
+    and scores come out. The fitted skorch net is ``net_``.
+
+    - Rows may be flattened images: ``input_shape`` says how to fold them. Images
+      ``(n, H, W)`` and ``(n, H, W, C)`` are taken as they are.
+    - ``uint8`` input is neither copied nor rescaled: each batch becomes float32 and is
+      multiplied by ``input_scale``.
+    - The same ``random_state`` gives the same weights, bit for bit on the CPU; torch's
+      and NumPy's global generators stay as they are.
+
+    .. versionadded:: 0.1
+
+    Parameters
+    ----------
+    module : str, type, callable or torch.nn.Module, default="mlp"
+        What to train. A registered name, see
+        :func:`~sklvyso.networks.available_networks`; or an ``nn.Module`` class or
+        factory. The latter is called with keywords: those of ``input_shape`` (torch
+        shape of one sample, ``(C, H, W)`` or ``(n_features,)``), ``n_inputs`` (number
+        of values of one sample) and ``n_outputs`` (number of classes) that its
+        signature names, and with ``module_params``. It must map a float32 batch
+        ``(n, *input_shape)`` to logits ``(n, n_outputs)``. An instance is copied at
+        each fit and trained from its own weights.
+    input_shape : tuple of int, default=None
+        Shape of one sample, channels last: ``(n_features,)``, ``(H, W)`` or
+        ``(H, W, C)``; one entry may be -1. None takes the shape of ``X``.
+    input_scale : float, default=None
+        Factor on each batch, such as ``1 / 255`` for pixels. None does not scale.
+    hidden_layer_sizes : tuple of int, default=(300, 100)
+        Widths of the hidden layers of ``module="mlp"``; other modules ignore it.
+    module_params : dict, default=None
+        Further keyword arguments of the module. Each is a parameter of its own for
+        ``set_params`` and grid search: ``module__batch_norm=True``.
+    optimizer : str or callable, default="adam"
+        ``"adam"``, ``"adamw"``, ``"nadam"``, ``"radam"``, ``"adagrad"``, ``"rmsprop"``,
+        ``"sgd"``, or a class or factory that takes the parameters and ``lr``, such as
+        ``functools.partial(torch.optim.Adam, fused=True)``.
+    lr : float, default=1e-3
+        Learning rate, > 0.
+    momentum : float, default=0.9
+        For ``"sgd"`` and ``"rmsprop"``, in [0, 1).
+    weight_decay : float, default=0.0
+        Weight decay as the optimiser understands it, >= 0.
+    lr_schedule : {"cosine"}, dict or callable, default=None
+        How the learning rate moves from epoch to epoch: None keeps it; ``"cosine"``
+        falls to zero over ``max_epochs``; a dict ``{"milestones": [80, 120],
+        "gamma": 0.2}`` or ``{"step_size": 30}`` drops it by ``gamma`` (default 0.1),
+        where milestones below 1 are fractions of ``max_epochs``; a callable maps the
+        epoch, from 0, to a factor on ``lr``.
+    batch_size : int, default=128
+        Rows of a batch; -1 for the whole training set.
+    max_epochs : int, default=20
+        Passes over the training set.
+    class_weight : dict or "balanced", default=None
+        Weights of the classes in the loss, by label; absent classes weigh 1. A batch's
+        loss is the weighted mean, as in :class:`torch.nn.CrossEntropyLoss`.
+    augment : callable, default=None
+        Applied to each training batch: float32 tensor in torch's layout in, the same
+        shape out.
+    early_stopping : bool, default=False
+        Hold out a stratified part of the training rows, stop when its loss has not
+        fallen for ``patience`` epochs, and go back to the best epoch.
+    validation_fraction : float, default=0.1
+        The part held out, in (0, 1); at least one row a class.
+    patience : int, default=5
+        Epochs without improvement before stopping.
+    warm_start : bool, default=False
+        Let ``fit`` continue from the present weights and optimiser state for another
+        ``max_epochs``. An interrupt then leaves the state of the last whole epoch.
+    callbacks : list of skorch callbacks, default=None
+        Instances, or pairs of name and instance; copied at each fit. A callback that
+        listens to batches or gradients switches off the lean epoch.
+    compile : bool, default=False
+        Train through :func:`torch.compile`. ``module_`` is the plain module.
+    precision : {"float32", "bf16", "fp16"}, default="float32"
+        Autocast type on a GPU. The CPU computes in float32 always.
+    device : str or torch.device, default="auto"
+        ``"auto"`` is the GPU when there is one.
+    random_state : int, RandomState instance or None, default=None
+        Seeds weights, order of rows, dropout and the validation split.
+    verbose : int, default=0
+        1 shows one progress bar on standard error, 0 nothing.
+
+    Attributes
+    ----------
+    net_ : skorch.NeuralNetClassifier
+        The fitted net; it holds no training data.
+    module_ : torch.nn.Module
+        The fitted module, ``net_.module_``.
+    classes_ : ndarray of shape (n_classes,)
+        Labels, sorted.
+    input_shape_ : tuple of int
+        Shape of one sample, channels last.
+    n_features_in_ : int
+        Number of values of one sample, of an image too.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Column names, when ``X`` was a data frame with string columns.
+    n_iter_ : int
+        Epochs run since the weights were initialised.
+    history_ : list of dict
+        One entry an epoch: ``train_loss``, seconds ``dur``, and with a validation set
+        ``valid_loss`` and ``valid_acc``.
+    loss_curve_ : ndarray of shape (n_iter_,), dtype float64
+        Mean training loss of each epoch.
+
+    See Also
+    --------
+    sklvyso.networks.make_network : The registered modules by themselves.
+    sklearn.neural_network.MLPClassifier : NumPy multi-layer perceptron.
+
+    Notes
+    -----
+    The loss is the mean cross-entropy of a batch. At one seed, weights are bit-equal on
+    the CPU to those of a plain loop that seeds torch with
+    ``check_random_state(random_state).randint(2**31 - 1)``, builds the module, and
+    draws one ``torch.randperm(n)`` an epoch, with the named optimiser in torch's
+    default (not fused) implementation.
+
+    Fitting several networks at the same time in *threads* of one process may change
+    which random numbers each gets, because torch's generator belongs to the process.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.model_selection import train_test_split
+    >>> from sklvyso import NetworkClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
+    >>> net = NetworkClassifier(input_scale=1 / 16, max_epochs=10, random_state=0)
+    >>> net.fit(X_train, y_train).score(X_test, y_test) > 0.9
+    True
+    >>> net.predict_proba(X_test[:2]).shape
+    (2, 10)
+    """
+
+    _parameter_constraints: dict[str, list] = {
+        "module": [str, callable],
+        "input_shape": [tuple, list, None],
+        "input_scale": [Interval(Real, 0, None, closed="neither"), None],
+        "hidden_layer_sizes": [tuple, list],
+        "module_params": [dict, None],
+        "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "momentum": [Interval(Real, 0, 1, closed="left")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "lr_schedule": [StrOptions({"cosine"}), dict, callable, None],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), Options(int, {-1})],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "augment": [callable, None],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "patience": [Interval(Integral, 1, None, closed="left")],
+        "warm_start": ["boolean"],
+        "callbacks": [list, None],
+        "compile": ["boolean"],
+        "precision": [StrOptions({"float32", "bf16", "fp16"})],
+        "device": [str, torch.device],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        module: Any = "mlp",
+        *,
+        input_shape: Sequence[int] | None = None,
+        input_scale: float | None = None,
+        hidden_layer_sizes: Sequence[int] = (300, 100),
+        module_params: Mapping[str, Any] | None = None,
+        optimizer: Any = "adam",
+        lr: float = 1e-3,
+        momentum: float = 0.9,
+        weight_decay: float = 0.0,
+        lr_schedule: Any = None,
+        batch_size: int = 128,
+        max_epochs: int = 20,
+        class_weight: Mapping[Any, float] | str | None = None,
+        augment: Callable[[torch.Tensor], torch.Tensor] | None = None,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        patience: int = 5,
+        warm_start: bool = False,
+        callbacks: list | None = None,
+        compile: bool = False,
+        precision: str = "float32",
+        device: str | torch.device = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ):
+        self.module = module
+        self.input_shape = input_shape
+        self.input_scale = input_scale
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.module_params = module_params
+        self.optimizer = optimizer
+        self.lr = lr
+        self.momentum = momentum
+        self.weight_decay = weight_decay
+        self.lr_schedule = lr_schedule
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.class_weight = class_weight
+        self.augment = augment
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.compile = compile
+        self.precision = precision
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    # -- parameters ---------------------------------------------------------------
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters, those of the module as ``module__<name>``.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to list the entries of ``module_params`` too.
+
+        Returns
+        -------
+        params : dict
+            Names and values.
+        """
+        params = super().get_params(deep=deep)
+        if deep and isinstance(self.module_params, dict):
+            params |= {_MODULE_PREFIX + k: v for k, v in self.module_params.items()}
+        return params
+
+    def set_params(self, **params: Any) -> NetworkClassifier:
+        """Set parameters; ``module__<name>`` sets one entry of ``module_params``.
+
+        Parameters
+        ----------
+        **params : dict
+            Names and values.
+
+        Returns
+        -------
+        self : NetworkClassifier
+            This estimator.
+        """
+        of_module = {
+            key.removeprefix(_MODULE_PREFIX): params.pop(key)
+            for key in list(params)
+            if key.startswith(_MODULE_PREFIX)
+        }
+        super().set_params(**params)
+        if of_module:
+            # A new dict: the old one may belong to the caller.
+            self.module_params = {**(self.module_params or {}), **of_module}
+        return self
+
+    # -- fitting ------------------------------------------------------------------
+
+    def fit(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> NetworkClassifier:
+        """Train a network from scratch, or further with ``warm_start``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features), (n, H, W) or (n, H, W, C)
+            Training rows or images; float32 and uint8 are used without a copy.
+        y : array-like of shape (n,)
+            Labels: int, str, bool or object.
+        sample_weight : array-like of shape (n,), default=None
+            Weights >= 0 of the rows in the loss.
+
+        Returns
+        -------
+        self : NetworkClassifier
+            The fitted classifier.
+
+        Raises
+        ------
+        ValueError
+            If parameters or data are not valid, or the training diverges.
+        """
+        self._validate_params()
+        goes_on = self.warm_start and self.__sklearn_is_fitted__()
+        if not goes_on:
+            self.__dict__.pop("net_", None)
+        X, codes, weight = self._validate_training(X, y, sample_weight, reset=not goes_on)
+        if not goes_on:
+            self._new_net(X, codes)
+        return self._train(X, codes, weight, n_epochs=self.max_epochs)
+
+    def partial_fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> NetworkClassifier:
+        """Train for one epoch on the given rows, without a validation set.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features), (n, H, W) or (n, H, W, C)
+            Training rows or images.
+        y : array-like of shape (n,)
+            Labels.
+        classes : array-like of shape (n_classes,), default=None
+            All labels that will ever come; needed at the first call unless ``y`` holds
+            them all.
+        sample_weight : array-like of shape (n,), default=None
+            Weights >= 0 of the rows in the loss.
+
+        Returns
+        -------
+        self : NetworkClassifier
+            The fitted classifier.
+        """
+        self._validate_params()
+        if isinstance(self.class_weight, str):
+            raise ValueError(
+                "class_weight must be None or a dict for partial_fit, which does not "
+                f"see all rows. Got {self.class_weight!r} instead."
+            )
+        first = not self.__sklearn_is_fitted__()
+        X, codes, weight = self._validate_training(
+            X, y, sample_weight, reset=first, classes=classes
+        )
+        if first:
+            self._new_net(X, codes)
+        return self._train(X, codes, weight, n_epochs=1, whole_fit=False)
+
+    def _validate_training(self, X, y, sample_weight, *, reset, classes=None):
+        X, image_shape = as_rows(X)
+        X, y = validate_data(self, X, y, dtype=(np.float32, np.uint8), reset=reset)
+        check_classification_targets(y)
+        shape = resolve_input_shape(
+            self.input_shape if reset else self.input_shape_, image_shape, X.shape[1]
+        )
+        if reset:
+            self.input_shape_ = shape
+            self.classes_ = np.unique(y if classes is None else classes)
+        elif classes is not None and not np.array_equal(
+            np.unique(classes), self.classes_
+        ):
+            raise ValueError(
+                "classes must be the same as at the first call. Got "
+                f"{list(classes)} after {self.classes_.tolist()}."
+            )
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(
+                sample_weight, X, dtype=np.float32, ensure_non_negative=True
+            )
+            if not sample_weight.any():
+                raise ValueError(
+                    "Sample weights must contain at least one non-zero number."
+                )
+        return X, self._encode(y), sample_weight
+
+    def _encode(self, y: np.ndarray) -> np.ndarray:
+        known = np.isin(y, self.classes_)
+        if not known.all():
+            raise ValueError(
+                "y must hold only the classes of the first fit, "
+                f"{self.classes_.tolist()}. Got {np.unique(y[~known]).tolist()} too."
+            )
+        return np.searchsorted(self.classes_, y).astype(np.int64)
+
+    def _new_net(self, X: np.ndarray, codes: np.ndarray) -> None:
+        """Make an untrained net; it becomes ``net_`` when training succeeds."""
+        device = resolve_device(self.device)
+        optimizer, optimizer_params = resolve_optimizer(
+            self.optimizer,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+            device=device,
+        )
+        self._seed = draw_seed(self.random_state)
+        self._fresh_net = TrainingNet(
+            build_module,
+            module__source=self.module,
+            module__input_shape=torch_shape(self.input_shape_),
+            module__n_outputs=len(self.classes_),
+            module__hidden_layer_sizes=tuple(self.hidden_layer_sizes),
+            module__module_params=self.module_params,
+            criterion=torch.nn.CrossEntropyLoss,
+            criterion__weight=self._class_weights(codes),
+            optimizer=optimizer,
+            lr=self.lr,
+            **{f"optimizer__{key}": value for key, value in optimizer_params.items()},
+            input_shape=self.input_shape_,
+            input_scale=self.input_scale,
+            augment=self.augment,
+            precision=self.precision,
+            batch_size=self.batch_size,
+            max_epochs=self.max_epochs,
+            classes=np.arange(len(self.classes_)),
+            callbacks=copy.deepcopy(self.callbacks),
+            device=device,
+            verbose=0,
+        )
+
+    def _class_weights(self, codes: np.ndarray) -> torch.Tensor | None:
+        if self.class_weight is None:
+            return None
+        present = np.unique(codes)
+        weights = np.ones(len(self.classes_))
+        weights[present] = compute_class_weight(
+            self.class_weight, classes=self.classes_[present], y=self.classes_[codes]
+        )
+        if not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
+            raise ValueError(
+                "class_weight must hold numbers >= 0, not all zero. "
+                f"Got {self.class_weight!r} instead."
+            )
+        return torch.tensor(weights, dtype=torch.float32)
+
+    def _train(self, X, codes, weight, *, n_epochs, whole_fit=True):
+        fresh = self.__dict__.pop("_fresh_net", None)
+        net = self.net_ if fresh is None else fresh
+        seed = self._seed
+        if fresh is None:  # a continued training must not repeat its random numbers
+            seed = int(self._later_seeds.randint(np.iinfo(np.int32).max))
+        rows = TensorRows(X, codes, weight, device=net.device)
+        training, validation = rows, None
+        if self.early_stopping and whole_fit:
+            kept, held_out = _fitting.split_rows(
+                codes, self.classes_, self.validation_fraction, seed
+            )
+            training, validation = rows.subset(kept), rows.subset(held_out)
+        with torch_seed(seed, net.device):
+            if fresh is not None:
+                _fitting.initialize(net, rows, len(self.classes_))
+                self._later_seeds = np.random.RandomState(seed)
+            try:
+                _fitting.train(net, training, validation, self, n_epochs, whole_fit)
+            except BaseException:
+                # A continued training was put back to its last whole epoch.
+                if self.warm_start and len(net.history):
+                    self._store(net)
+                raise
+        return self._store(net)
+
+    def _store(self, net: TrainingNet) -> NetworkClassifier:
+        self.net_ = net
+        self.history_ = [
+            {key: value for key, value in epoch.items() if key != "batches"}
+            for epoch in net.history
+        ]
+        self.n_iter_ = len(self.history_)
+        self.loss_curve_ = np.array([epoch["train_loss"] for epoch in self.history_])
+        return self
+
+    # -- predicting ---------------------------------------------------------------
+
+    @property
+    def module_(self) -> torch.nn.Module:
+        """The fitted module."""
+        return self.net_.module_
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "net_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
+    def _logits(self, X: ArrayLike) -> np.ndarray:
+        check_is_fitted(self)
+        X, image_shape = as_rows(X)
+        if image_shape is not None:
+            resolve_input_shape(self.input_shape_, image_shape, math.prod(image_shape))
+        X = validate_data(self, X, dtype=(np.float32, np.uint8), reset=False)
+        with torch_seed(0, self.net_.device):
+            return self.net_.logits(X)
+
+    def decision_function(self, X: ArrayLike) -> np.ndarray:
+        """Return logits; with two classes, their difference.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features), (n, H, W) or (n, H, W, C)
+            Rows or images.
+
+        Returns
+        -------
+        scores : ndarray of shape (n, n_classes), or (n,) with two classes, float32
+            Higher means more likely; with two classes, > 0 means ``classes_[1]``.
+        """
+        logits = self._logits(X)
+        return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
+
+    def predict_proba(self, X: ArrayLike) -> np.ndarray:
+        """Return the probabilities of the classes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features), (n, H, W) or (n, H, W, C)
+            Rows or images.
+
+        Returns
+        -------
+        proba : ndarray of shape (n, n_classes), dtype float32
+            Softmax of the logits, columns in the order of ``classes_``.
+        """
+        return torch.softmax(torch.from_numpy(self._logits(X)), dim=1).numpy()
+
+    def predict(self, X: ArrayLike) -> np.ndarray:
+        """Return the most likely label of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features), (n, H, W) or (n, H, W, C)
+            Rows or images.
+
+        Returns
+        -------
+        labels : ndarray of shape (n,)
+            Of the kind that ``fit`` got.
+        """
+        logits = self._logits(X)
+        return self.classes_[logits.argmax(axis=1)]

@@ -1,0 +1,83 @@
+"""scikit-learn's and imbalanced-learn's own checks over every public estimator."""
+
+import inspect
+
+import pytest
+from imblearn.utils import estimator_checks as imblearn_checks
+from sklearn.base import BaseEstimator
+from sklearn.utils.estimator_checks import (
+    check_dataframe_column_names_consistency,
+    check_param_validation,
+    parametrize_with_checks,
+)
+
+import sklvyso
+from sklvyso import DRoPSampler, NetworkClassifier
+
+FLOAT32 = {
+    "check_sample_weight_equivalence_on_dense_data": (
+        "float32 training does not reach the check's 1e-7; "
+        "tests/networks/test_classifier.py compares weights with repeated rows"
+    )
+}
+SMALL = {"hidden_layer_sizes": (32,), "lr": 0.02, "batch_size": 64, "random_state": 0}
+
+INSTANCES = [
+    NetworkClassifier(**SMALL),
+    NetworkClassifier(
+        "lenet-5",
+        input_shape=(1, -1),
+        module_params={"padding": "same"},
+        lr=0.005,
+        random_state=0,
+    ),
+    NetworkClassifier(**SMALL | {"lr": 0.1}, optimizer="sgd", lr_schedule="cosine"),
+    NetworkClassifier(**SMALL, early_stopping=True, max_epochs=40),
+    DRoPSampler(random_state=0),
+]
+SAMPLERS = [e for e in INSTANCES if hasattr(e, "fit_resample")]
+
+
+def public_estimators():
+    named = {name: getattr(sklvyso, name) for name in sklvyso.__all__}
+    return {
+        name: value
+        for name, value in named.items()
+        if inspect.isclass(value) and issubclass(value, BaseEstimator)
+    }
+
+
+def expected_failed_checks(estimator):
+    return FLOAT32 if isinstance(estimator, NetworkClassifier) else {}
+
+
+def test_every_public_estimator_is_checked():
+    assert {type(e).__name__ for e in INSTANCES} == set(public_estimators())
+
+
+@parametrize_with_checks(INSTANCES, expected_failed_checks=expected_failed_checks)
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+def imblearn_cases():
+    # imbalanced-learn's own decorator hands pytest a generator, which pytest 9 warns of.
+    for sampler in SAMPLERS:
+        for case in imblearn_checks.estimator_checks_generator(sampler):
+            yield case
+
+
+@pytest.mark.parametrize(
+    "estimator, check", list(imblearn_cases()), ids=lambda v: getattr(v, "func", v).__class__.__name__
+)
+def test_imbalanced_learn_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("estimator", INSTANCES, ids=lambda e: type(e).__name__)
+def test_parameter_constraints_are_complete(estimator):
+    name = type(estimator).__name__
+    check_param_validation(name, estimator)
+    check_dataframe_column_names_consistency(name, estimator)
+    if estimator in SAMPLERS:
+        imblearn_checks.check_param_validation(name, estimator)
