@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
+from skorch.dataset import Dataset
 
 from sklvyso.networks._arrays import as_tensor
 from sklvyso.networks._device import fits_on_device
@@ -16,6 +16,8 @@ from sklvyso.networks._device import fits_on_device
 
 class TensorRows(Dataset):
     """Rows of one tensor with their labels and weights, taken many at a time.
+
+    It is a skorch data set by name only, so that skorch's callbacks know it.
 
     Parameters
     ----------
@@ -30,6 +32,8 @@ class TensorRows(Dataset):
     device : str, default="cpu"
         Where the arrays go, as a whole when they fit, otherwise batch by batch.
     """
+
+    X_indexing = y_indexing = None
 
     def __init__(self, X, y=None, sample_weight=None, *, rows=None, device="cpu"):
         self.device = torch.device(device)
