@@ -3,7 +3,23 @@
 # Authors: The sklvyso developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from sklvyso.networks._adopt import (
+    adopt_estimator,
+    final_step,
+    set_seeds,
+    takes_images,
+)
 from sklvyso.networks._classifier import NetworkClassifier
+from sklvyso.networks._initialization import initialize
 from sklvyso.networks._registry import available_networks, make_network
 
-__all__ = ["NetworkClassifier", "available_networks", "make_network"]
+__all__ = [
+    "NetworkClassifier",
+    "adopt_estimator",
+    "available_networks",
+    "final_step",
+    "initialize",
+    "make_network",
+    "set_seeds",
+    "takes_images",
+]

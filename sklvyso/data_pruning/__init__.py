@@ -1,0 +1,9 @@
+"""Which rows of the training data to keep without hurting the worst class."""
+
+# Authors: The sklvyso developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+from sklvyso.data_pruning._quotas import drop_densities, drop_quotas
+from sklvyso.data_pruning._sampler import DRoPSampler
+
+__all__ = ["DRoPSampler", "drop_densities", "drop_quotas"]

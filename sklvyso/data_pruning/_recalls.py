@@ -1,0 +1,266 @@
+"""Recalls on rows that the query model has not seen."""
+
+# Authors: The sklvyso developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.dummy import DummyClassifier
+from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
+from sklearn.utils import _safe_indexing
+from sklearn.utils.parallel import Parallel, delayed
+from tqdm.auto import tqdm
+
+from sklvyso.networks import set_seeds
+
+
+@dataclass
+class HeldOutErrors:
+    """Errors on held-out rows, counted by class or group.
+
+    Attributes
+    ----------
+    n_wrong, n_rows : ndarray of shape (n_groups,), dtype float64
+        Misclassified and all held-out rows, over all query models.
+    n_query : int
+        How often the same rows were asked.
+    estimators : list
+        The fitted query models.
+    """
+
+    n_wrong: np.ndarray
+    n_rows: np.ndarray
+    n_query: int = 1
+    estimators: list = field(default_factory=list)
+
+    @property
+    def recalls(self) -> np.ndarray:
+        """Share of correct rows, shape (n_groups,)."""
+        return 1.0 - self.n_wrong / self.n_rows
+
+
+def make_splits(
+    validation: Any, X: Any, y: np.ndarray, strata: np.ndarray, seed: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Split rows into training and validation parts.
+
+    Parameters
+    ----------
+    validation : int, float or splitter
+        Number of folds, share of one stratified hold-out, or a scikit-learn splitter.
+    X, y : array-like
+        Data; only a splitter looks at them.
+    strata : ndarray of int of shape (n,)
+        What to stratify by.
+    seed : int
+        Of the shuffle.
+
+    Returns
+    -------
+    splits : list of (training, validation) index arrays
+        Folds in which a class is rarer than the folds are allowed: every row is
+        validated once.
+
+    Raises
+    ------
+    ValueError
+        If the split cannot be made.
+    """
+    if hasattr(validation, "split"):
+        return list(validation.split(X, y))
+    counts = np.bincount(strata)
+    if isinstance(validation, float):
+        splitter = StratifiedShuffleSplit(1, test_size=validation, random_state=seed)
+        try:
+            return list(splitter.split(strata, strata))
+        except ValueError as error:
+            raise ValueError(
+                f"validation={validation} cannot hold out a stratified part: {error} "
+                "Use a number of folds, such as validation=5."
+            ) from error
+    n_folds = min(validation, counts.max())
+    if n_folds < 2:
+        raise ValueError(
+            f"validation={validation} needs at least two rows of some class. Got at "
+            "most 1 sample of each."
+        )
+    with warnings.catch_warnings():
+        # A class rarer than the folds is what cross-validation is here for.
+        warnings.filterwarnings("ignore", message="The least populated class")
+        folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
+        return list(folds.split(strata, strata))
+
+
+def held_out_errors(
+    estimator: Any,
+    X: Any,
+    y: np.ndarray,
+    groups: np.ndarray,
+    n_groups: int,
+    *,
+    splits_of: Callable[[int], list[tuple[np.ndarray, np.ndarray]]],
+    n_query: int,
+    rng: np.random.RandomState,
+    n_jobs: int | None,
+    verbose: int,
+) -> HeldOutErrors:
+    """Fit query models on parts of the rows and count errors on the others.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Cloned for each split; each None among its seeds is drawn from ``rng``.
+    X : array-like of shape (n, ...)
+        Rows.
+    y : ndarray of shape (n,)
+        Labels.
+    groups : ndarray of int of shape (n,)
+        Code of the class or group by which errors are counted.
+    n_groups : int
+        Number of codes.
+    splits_of : callable
+        Seed to a list of (training, validation) index arrays.
+    n_query : int
+        How often to split and fit anew.
+    rng : RandomState
+        Source of all seeds.
+    n_jobs : int or None
+        Fits in parallel.
+    verbose : int
+        1 shows a bar over the fits.
+
+    Returns
+    -------
+    errors : HeldOutErrors
+        Counts and fitted models.
+    """
+    tasks = []
+    for _ in range(n_query):
+        for training, validation in splits_of(rng.randint(np.iinfo(np.int32).max)):
+            tasks.append((set_seeds(clone(estimator), rng), training, validation))
+    calls = (
+        delayed(_fit_and_check)(model, X, y, training, validation)
+        for model, training, validation in tasks
+    )
+    parallel = Parallel(n_jobs=n_jobs, return_as="generator")
+    errors = HeldOutErrors(np.zeros(n_groups), np.zeros(n_groups), n_query)
+    results = _with_bar(parallel(calls), len(tasks), verbose)
+    for (_, _, validation), (model, wrong) in zip(tasks, results, strict=True):
+        errors.estimators.append(model)
+        errors.n_wrong += np.bincount(groups[validation][wrong], minlength=n_groups)
+        errors.n_rows += np.bincount(groups[validation], minlength=n_groups)
+    return errors
+
+
+def external_errors(
+    estimator: Any,
+    X: Any,
+    y: np.ndarray,
+    X_val: Any,
+    y_val: np.ndarray,
+    groups_val: np.ndarray,
+    n_groups: int,
+    *,
+    n_query: int,
+    rng: np.random.RandomState,
+    n_jobs: int | None,
+    verbose: int,
+) -> HeldOutErrors:
+    """Fit query models on all rows and count errors on validation rows.
+
+    Parameters and result are those of :func:`held_out_errors`; ``groups_val`` holds
+    the codes of the validation rows.
+    """
+    models = [set_seeds(clone(estimator), rng) for _ in range(n_query)]
+    calls = (delayed(_fit)(model, X, y) for model in models)
+    parallel = Parallel(n_jobs=n_jobs, return_as="generator")
+    errors = HeldOutErrors(np.zeros(n_groups), np.zeros(n_groups), n_query)
+    for model in _with_bar(parallel(calls), n_query, verbose):
+        wrong = np.asarray(model.predict(X_val)) != y_val
+        errors.estimators.append(model)
+        errors.n_wrong += np.bincount(groups_val[wrong], minlength=n_groups)
+        errors.n_rows += np.bincount(groups_val, minlength=n_groups)
+    return errors
+
+
+def _with_bar(results: Iterable, total: int, verbose: int) -> Iterable:
+    if not verbose:
+        return results
+    return tqdm(results, total=total, desc="DRoPSampler query models", unit="fit")
+
+
+def _fit_and_check(model, X, y, training, validation):
+    model = _fit(model, _safe_indexing(X, training), y[training])
+    predicted = np.asarray(model.predict(_safe_indexing(X, validation)))
+    return model, predicted != y[validation]
+
+
+def _fit(model, X, y):
+    if len(np.unique(y)) == 1:  # many classifiers refuse a single class
+        model = DummyClassifier(strategy="most_frequent")
+    return model.fit(X, y)
+
+
+def smoothed_errors(errors: HeldOutErrors, smoothing: float | str) -> np.ndarray:
+    """Return the error rates that enter the quotas, shape (n_groups,), float64.
+
+    Parameters
+    ----------
+    errors : HeldOutErrors
+        Counts.
+    smoothing : float or "auto"
+        A number ``a`` is Laplace's: ``(wrong + a) / (rows + 2 a)``; 0 is the raw
+        error. ``"auto"`` is :func:`shrunken_errors`.
+    """
+    wrong, rows = errors.n_wrong / errors.n_query, errors.n_rows / errors.n_query
+    if smoothing == "auto":
+        return shrunken_errors(wrong, rows)
+    return (wrong + smoothing) / (rows + 2 * smoothing)
+
+
+def shrunken_errors(n_wrong: np.ndarray, n_rows: np.ndarray) -> np.ndarray:
+    """Pull error rates together as far as they are sampling noise.
+
+    Parameters
+    ----------
+    n_wrong, n_rows : ndarray of shape (n_groups,)
+        Misclassified and all held-out rows.
+
+    Returns
+    -------
+    errors : ndarray of shape (n_groups,), dtype float64
+        In (0, 1). Equal when the rates do not differ more than chance would have them;
+        nearly the raw rates when they differ by far more.
+
+    Notes
+    -----
+    Each rate (with half an error and one row added, so that none is 0) is a weighted
+    mean of itself and the common mean, ``B_k m + (1 - B_k) e_k`` with
+    ``B_k = s_k^2 / (s_k^2 + t^2)``. ``s_k^2 = p (1 - p) / rows_k`` is the sampling
+    variance at the pooled rate p, ``t^2 >= 0`` the variance between groups as estimated
+    by the moments of DerSimonian and Laird [1]_: a random-effects model. This is not
+    in the DRoP paper.
+
+    References
+    ----------
+    .. [1] DerSimonian, Laird, "Meta-analysis in clinical trials", Controlled Clinical
+       Trials 7(3), 1986, pp. 177-188.
+    """
+    rates = (n_wrong + 0.5) / (n_rows + 1.0)
+    pooled = (n_wrong.sum() + 0.5) / (n_rows.sum() + 1.0)
+    noise = pooled * (1 - pooled) / n_rows
+    weights = 1 / noise
+    mean = np.average(rates, weights=weights)
+    excess = (weights * (rates - mean) ** 2).sum() - (len(rates) - 1)
+    scale = weights.sum() - (weights**2).sum() / weights.sum()
+    between = max(0.0, excess / scale) if scale > 0 else 0.0
+    mean = np.average(rates, weights=1 / (noise + between))
+    trust = between / (noise + between)
+    return trust * rates + (1 - trust) * mean

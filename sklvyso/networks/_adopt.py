@@ -1,0 +1,207 @@
+"""From what a user passes as ``estimator=`` to what a method works with."""
+
+# Authors: The sklvyso developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin, clone, is_classifier
+from sklearn.pipeline import Pipeline
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+from skorch import NeuralNet
+
+from sklvyso.networks._classifier import NetworkClassifier
+from sklvyso.networks._random import draw_seed, torch_seed
+
+NEEDS = ("classifier", "network")
+
+
+def adopt_estimator(
+    estimator: Any, *, caller: str, need: str = "classifier", **defaults: Any
+) -> Any:
+    """Turn an ``estimator=`` argument into an unfitted estimator.
+
+    Parameters
+    ----------
+    estimator : None, str, estimator, skorch net, or torch.nn.Module class or instance
+        What the user passed. It is never fitted or changed.
+    caller : str
+        Class that asks, for error messages.
+    need : {"classifier", "network"}, default="classifier"
+        ``"classifier"``: anything with ``fit`` and ``predict`` on labels of any kind.
+        ``"network"``: its last step must be a network, so that there is a module.
+    **defaults : dict
+        Parameters of the :class:`NetworkClassifier` that is made for None, a
+        registered name or a module.
+
+    Returns
+    -------
+    estimator : estimator
+        A clone of a scikit-learn estimator; a skorch net inside
+        :class:`SkorchClassifier`; otherwise a :class:`NetworkClassifier`.
+
+    Raises
+    ------
+    TypeError
+        If nothing of the kind can be made of it.
+    """
+    if estimator is None:
+        return NetworkClassifier(**defaults)
+    is_module_class = isinstance(estimator, type) and issubclass(
+        estimator, torch.nn.Module
+    )
+    if is_module_class or isinstance(estimator, str | torch.nn.Module):
+        return NetworkClassifier(estimator, **defaults)
+    if isinstance(estimator, NeuralNet):
+        return SkorchClassifier(clone(estimator))
+    if isinstance(estimator, type):
+        raise TypeError(
+            f"estimator of {caller} must be an instance. Got the class "
+            f"{estimator.__name__} instead: write estimator={estimator.__name__}()."
+        )
+    if not hasattr(estimator, "fit") or not hasattr(estimator, "get_params"):
+        raise TypeError(
+            f"estimator of {caller} must be None, a classifier, a skorch net or an "
+            f"nn.Module. Got {estimator!r} instead."
+        )
+    last = final_step(estimator)
+    if need == "network" and not isinstance(last, NetworkClassifier | NeuralNet):
+        raise TypeError(
+            f"{caller} needs a torch network: estimator must be a NetworkClassifier, "
+            "a skorch net, an nn.Module, or a Pipeline that ends in one. Got "
+            f"{type(last).__name__}, which has no torch module."
+        )
+    if not isinstance(last, NeuralNet) and not is_classifier(last):
+        raise TypeError(
+            f"estimator of {caller} must be a classifier. Got {type(last).__name__} "
+            "instead."
+        )
+    return clone(estimator)
+
+
+def final_step(estimator: Any) -> Any:
+    """Return the last step of a Pipeline, nested ones too, or the estimator itself."""
+    while isinstance(estimator, Pipeline):
+        estimator = estimator.steps[-1][1]
+    return estimator
+
+
+def takes_images(estimator: Any) -> bool:
+    """Say whether an estimator takes X with more than two axes, by its tags."""
+    tags = getattr(estimator, "__sklearn_tags__", None)
+    return tags is not None and bool(tags().input_tags.three_d_array)
+
+
+def set_seeds(estimator: Any, rng: np.random.RandomState) -> Any:
+    """Give every ``random_state`` that is None a seed of its own, nested ones too."""
+    seeds = {
+        name: draw_seed(rng)
+        for name, value in sorted(estimator.get_params(deep=True).items())
+        if (name == "random_state" or name.endswith("__random_state")) and value is None
+    }
+    return estimator.set_params(**seeds) if seeds else estimator
+
+
+class SkorchClassifier(ClassifierMixin, BaseEstimator):
+    """A skorch net with labels of any kind and arrays of any number type.
+
+    Parameters
+    ----------
+    net : skorch.NeuralNet
+        Yields a row of class scores for each sample; cloned at each fit.
+    random_state : int, RandomState instance or None, default=None
+        Seeds the net's initial weights and batches.
+
+    Attributes
+    ----------
+    net_ : skorch.NeuralNet
+        The fitted net.
+    classes_ : ndarray of shape (n_classes,)
+        Labels, sorted.
+    n_features_in_ : int
+        Columns, or height of images.
+    """
+
+    def __init__(self, net, *, random_state=None):
+        self.net = net
+        self.random_state = random_state
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
+    def fit(self, X, y, **fit_params):
+        """Fit a clone of the net on float32 arrays and label codes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, ...)
+            What the module takes, as float32.
+        y : array-like of shape (n,)
+            Labels.
+        **fit_params : dict
+            Passed to the net.
+
+        Returns
+        -------
+        self : SkorchClassifier
+            The fitted classifier.
+        """
+        X, y = validate_data(
+            self, X, y, dtype=np.float32, allow_nd=True, force_writeable=True
+        )
+        check_classification_targets(y)
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        self.net_ = clone(self.net)
+        if getattr(self.net_, "classes", ()) is None:
+            self.net_.set_params(classes=np.arange(len(self.classes_)))
+        with torch_seed(draw_seed(self.random_state), self.net_.device):
+            self.net_.fit(X, codes.astype(np.int64), **fit_params)
+        return self
+
+    def predict_proba(self, X):
+        """Return class probabilities, shape (n, n_classes).
+
+        Parameters
+        ----------
+        X : array-like of shape (n, ...)
+            What the module takes.
+
+        Returns
+        -------
+        proba : ndarray of shape (n, n_classes)
+            In the order of ``classes_``.
+        """
+        check_is_fitted(self)
+        X = validate_data(
+            self,
+            X,
+            dtype=np.float32,
+            allow_nd=True,
+            force_writeable=True,
+            reset=False,
+        )
+        with torch_seed(0, self.net_.device):
+            return self.net_.predict_proba(X)
+
+    def predict(self, X):
+        """Return the most likely labels, shape (n,).
+
+        Parameters
+        ----------
+        X : array-like of shape (n, ...)
+            What the module takes.
+
+        Returns
+        -------
+        labels : ndarray of shape (n,)
+            Of the kind that ``fit`` got.
+        """
+        proba = self.predict_proba(X)
+        return self.classes_[proba.argmax(axis=1)]
