@@ -92,12 +92,16 @@ def join_records(records: Sequence[CifarRecords]) -> CifarRecords:
     )
 
 
+class _ForbiddenError(pickle.UnpicklingError):
+    """A pickle wants to call what an array does not need."""
+
+
 class _ArrayUnpickler(pickle.Unpickler):
     """Build containers, strings, numbers and NumPy arrays; refuse all else."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _ALLOWED:
-            raise pickle.UnpicklingError(f"{module}.{name} is not allowed")
+            raise _ForbiddenError(f"{module}.{name} is not allowed")
         # NumPy 2 moved the module that old pickles name.
         module = module.replace("numpy.core", "numpy._core")
         return getattr(importlib.import_module(module), name)
@@ -127,7 +131,7 @@ def load_restricted(content: bytes, path: str) -> dict[str, Any]:
     """
     try:
         batch = _ArrayUnpickler(io.BytesIO(content), encoding="latin1").load()
-    except pickle.UnpicklingError as error:
+    except _ForbiddenError as error:
         raise pickle.UnpicklingError(f"{path}: {error}") from error
     except Exception as error:  # a broken pickle can raise nearly anything
         raise ValueError(f"{path} must be a whole pickle. Got: {error}.") from error

@@ -209,7 +209,7 @@ def _read_part(path: str) -> RawPart:
     ):
         raise ValueError(
             f"{path} must hold 'X', uint8 of shape (32, 32, 3, n), and 'y'. "
-            f"Got {sorted(k for k in content if k[0] != '_')} instead."
+            f"Got {scipy.io.whosmat(path)} instead."
         )
     images = np.ascontiguousarray(pixels.transpose(3, 0, 1, 2))
     target = labels.ravel().astype(np.int64)
