@@ -9,7 +9,6 @@ import http.client
 import logging
 import os
 import ssl
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -18,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sklvyso._version import __version__
+from sklvyso.datasets._progress import ProgressLine
 from sklvyso.datasets._registry import RemoteFile
 from sklvyso.datasets._verify import file_digest, new_hash
 
@@ -117,7 +117,7 @@ def download(
         url = queue.popleft()
         has_other = leave_if_slow or any(other not in slow for other in queue)
         patience = None if url in slow or not has_other else SLOW_WINDOW
-        line = _ProgressLine(remote, progress)
+        line = ProgressLine(remote, progress)
         try:
             _download_from(url, remote, part, n_retries, delay, timeout, patience, line)
         except _SlowError:
@@ -152,7 +152,7 @@ def _download_from(
     delay: float,
     timeout: float,
     patience: float | None,
-    line: "_ProgressLine",
+    line: ProgressLine,
 ) -> None:
     """Ask one URL, again after interruptions, until the part file is right."""
     for attempt in range(n_retries + 1):
@@ -186,7 +186,7 @@ def _transfer(
     part: str,
     timeout: float,
     patience: float | None,
-    line: "_ProgressLine",
+    line: ProgressLine,
 ) -> tuple[str | None, bool]:
     """Fill the part file by one request; digest of it and whether it was resumed."""
     n_have = os.path.getsize(part) if os.path.exists(part) else 0
@@ -276,7 +276,7 @@ def _stream(
     hasher: Any,
     patience: float | None,
     remote: RemoteFile,
-    line: "_ProgressLine",
+    line: ProgressLine,
 ) -> int:
     """Write the body to the part file; number of bytes that it now holds."""
     n_got, n_mark, t_mark = n_start, n_start, time.monotonic()
@@ -365,28 +365,3 @@ def _remove(*paths: str) -> None:
     for path in paths:
         with contextlib.suppress(FileNotFoundError):
             os.remove(path)
-
-
-class _ProgressLine:
-    """One line on standard error, rewritten at most five times a second."""
-
-    def __init__(self, remote: RemoteFile, wanted: bool | None) -> None:
-        self._is_on = sys.stderr.isatty() if wanted is None else wanted
-        self._remote = remote
-        self._last = 0.0
-
-    def show(self, n_got: int) -> None:
-        if not self._is_on or time.monotonic() - self._last < 0.2:
-            return
-        self._last = time.monotonic()
-        total = f" of {self._remote.size:,}" if self._remote.size else ""
-        print(
-            f"\r{self._remote.name}: {n_got:,}{total} bytes",
-            end="",
-            file=sys.stderr,
-            flush=True,
-        )
-
-    def close(self) -> None:
-        if self._is_on and self._last:
-            print(file=sys.stderr)

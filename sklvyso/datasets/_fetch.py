@@ -17,7 +17,7 @@ from sklvyso.datasets import _lock
 from sklvyso.datasets._download import DownloadError, download
 from sklvyso.datasets._home import copies_of, get_data_home, is_writable
 from sklvyso.datasets._registry import ImageSet, RemoteFile
-from sklvyso.datasets._verify import find_wrong_digest, remember
+from sklvyso.datasets._verify import find_wrong_digest, published_digest, remember
 
 Corrupt = tuple[str, tuple[str, str]]  # path, (expected digest, found digest)
 
@@ -99,9 +99,10 @@ def find_copy(
     `corrupt`.
     """
     for path in copies_of(home, image_set, remote):
-        if os.path.dirname(path) == home:
+        if os.path.abspath(os.path.dirname(path)) == os.path.abspath(home):
             # Several sets share file names: only the hash says whose file this is.
-            if remote.digest and not find_wrong_digest(path, remote, home, True):
+            is_known = published_digest(path, remote) is not None
+            if is_known and not find_wrong_digest(path, remote, home, verify or "auto"):
                 return path
             continue
         digests = find_wrong_digest(path, remote, home, verify)

@@ -31,6 +31,13 @@ def file_digest(path: str, algorithm: str) -> str:
         return hashlib.file_digest(file, lambda: new_hash(algorithm)).hexdigest()
 
 
+def published_digest(path: str, remote: RemoteFile) -> tuple[str, str] | None:
+    """Give algorithm and value to expect of a file, packed or gunzipped."""
+    if os.path.basename(path) == os.path.basename(remote.name):
+        return remote.digest
+    return ("md5", remote.content_md5) if remote.content_md5 else None
+
+
 def find_wrong_digest(
     path: str, remote: RemoteFile, home: str, verify: bool | str = "auto"
 ) -> tuple[str, str] | None:
@@ -54,18 +61,14 @@ def find_wrong_digest(
         Expected and found digest if the file is wrong, None if it is right or cannot
         be judged.
     """
-    is_packed = os.path.basename(path) == os.path.basename(remote.name)
-    if is_packed:
-        expected = remote.digest
-    else:
-        expected = ("md5", remote.content_md5) if remote.content_md5 else None
+    expected = published_digest(path, remote)
     if expected is None or verify is False:
         return None
     algorithm, value = expected
     if verify == "auto" and _is_remembered(path, home, f"{algorithm}:{value}"):
         return None
     found = file_digest(path, algorithm)
-    if found != value and not (is_packed and _has_same_content(path, remote)):
+    if found != value and not _has_same_content(path, remote):
         return f"{algorithm} {value}", f"{algorithm} {found}"
     remember(path, home, f"{algorithm}:{value}")
     return None

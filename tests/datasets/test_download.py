@@ -113,6 +113,15 @@ def test_resume_of_foreign_bytes_gets_a_clean_try(remote, folder, host):
     assert paths_asked(host) == ["/a/file.bin"] * 2
 
 
+def test_part_of_an_older_version_restarts(remote, folder, host):
+    part = plant_part(remote, folder, b"\0" * 5000)
+    with open(part + ".etag", "w") as file:
+        file.write(f'{remote.urls[0]}\n"older"')
+    assert read(fetch(remote, folder)) == BODY
+    assert host.requests[0][1]["If-Range"] == '"older"'
+    assert len(host.requests) == 1
+
+
 def test_404_goes_to_the_next_url_without_retry(remote, folder, host, behave):
     host.script["/a/file.bin"] = [behave.status(404)]
     assert read(fetch(remote, folder)) == BODY
