@@ -122,6 +122,17 @@ def test_part_of_an_older_version_restarts(remote, folder, host):
     assert len(host.requests) == 1
 
 
+def test_etag_is_not_shown_to_another_host(remote, folder, host, behave):
+    host.script["/a/file.bin"] = [behave.cut(70_000), behave.status(404)]
+    assert read(fetch(remote, folder)) == BODY
+    assert host.ranges() == [None, "bytes=70000-", "bytes=70000-"]
+    assert ["If-Range" in headers for _, headers in host.requests] == [
+        False,
+        True,
+        False,
+    ]
+
+
 def test_404_goes_to_the_next_url_without_retry(remote, folder, host, behave):
     host.script["/a/file.bin"] = [behave.status(404)]
     assert read(fetch(remote, folder)) == BODY

@@ -10,6 +10,7 @@ from sklvyso.datasets import (
     make_long_tailed,
     make_spurious_groups,
 )
+from sklvyso.datasets._long_tail import tail_sizes
 
 # Blobs
 
@@ -46,6 +47,12 @@ def test_counts_are_exact(n_samples, weights, counts):
     assert np.bincount(y, minlength=3).tolist() == counts
     assert X.shape == (sum(counts), 3)
     assert y.dtype == np.int64
+
+
+def test_ties_go_to_the_lower_class():
+    # More than 16 classes: short sorts are stable whatever their kind.
+    _, y = make_class_difficulty_blobs(25, sigmas=[1] * 50)
+    np.testing.assert_array_equal(np.sort(y), np.arange(25))
 
 
 def test_seed_decides():
@@ -135,6 +142,18 @@ def test_exponential_counts_follow_the_formula(balanced, factor):
     expected = [max(1, int(v + 1e-9)) for v in exact]
     np.testing.assert_array_equal(np.bincount(y), expected)
     np.testing.assert_array_equal(y, balanced[1][indices])
+
+
+def test_counts_are_floors_of_the_exact_value():
+    for factor in (2, 3, 5, 7, 10, 27, 50, 64, 100, 125, 216, 343, 1000):
+        for n_classes in range(2, 12):
+            for n_max in (49, 64, 200, 1000, 5000):
+                sizes = tail_sizes(n_max, n_classes, factor, "exp")
+                power = n_classes - 1
+                for i, m in enumerate(sizes.tolist()):
+                    # m = floor(n_max f^(-i / power)), in whole numbers.
+                    assert m == 1 or m**power * factor**i <= n_max**power
+                    assert (m + 1) ** power * factor**i > n_max**power
 
 
 def test_step_cuts_the_second_half(balanced):
