@@ -23,7 +23,7 @@ _ROOM_OF = {
 }
 _ROOMS = ("data_pruning", "datasets", "metrics", "networks")
 
-__all__ = [  # noqa: RUF022 - classes first, then rooms
+__all__ = [
     "DRoPSampler",
     "NetworkClassifier",
     "__version__",

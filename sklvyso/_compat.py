@@ -1,10 +1,13 @@
-"""Private names of scikit-learn and imbalanced-learn, imported here and nowhere else.
+"""Private matters of scikit-learn and imbalanced-learn, here and nowhere else.
 
 When one of them moves upstream, this file is the only one to mend.
 """
 
 # Authors: The sklvyso developers
 # SPDX-License-Identifier: BSD-3-Clause
+
+import inspect
+from typing import Any
 
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -27,5 +30,43 @@ __all__ = [
     "RealNotInt",
     "StrOptions",
     "_check_sample_weight",
+    "transformed_metadata",
     "validate_params",
 ]
+
+
+def transformed_metadata(name: str, value: Any) -> Any:
+    """Return metadata of a sampler as the Pipeline's earlier steps transform it.
+
+    ``imblearn.pipeline.Pipeline`` (0.14.2) computes the transformed metadata of
+    ``transform_input`` for every step but hands samplers the untransformed ones. Where
+    a sampler runs inside such a Pipeline, this takes the transformed value from the
+    Pipeline's running ``_fit``; everywhere else, and once upstream is mended, it
+    returns ``value``.
+
+    Parameters
+    ----------
+    name : str
+        Keyword of ``fit_resample``.
+    value : object
+        What the sampler received.
+
+    Returns
+    -------
+    value : object
+        What it should have received.
+    """
+    if value is None:
+        return None
+    from imblearn.pipeline import Pipeline  # heavy, and needed here only
+
+    frame = inspect.currentframe()
+    while frame is not None:
+        if frame.f_code is Pipeline._fit.__code__:
+            received = frame.f_locals["routed_params"][frame.f_locals["name"]]
+            meant = frame.f_locals["step_params"]
+            if received.get("fit_resample", {}).get(name) is value:
+                return meant["fit_resample"][name]
+            return value
+        frame = frame.f_back
+    return value

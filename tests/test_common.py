@@ -68,7 +68,9 @@ def imblearn_cases():
 
 
 @pytest.mark.parametrize(
-    "estimator, check", list(imblearn_cases()), ids=lambda v: getattr(v, "func", v).__class__.__name__
+    "estimator, check",
+    list(imblearn_cases()),
+    ids=lambda v: getattr(v, "func", v).__class__.__name__,
 )
 def test_imbalanced_learn_checks(estimator, check):
     check(estimator)

@@ -5,5 +5,6 @@
 
 from sklvyso.data_pruning._quotas import drop_densities, drop_quotas
 from sklvyso.data_pruning._sampler import DRoPSampler
+from sklvyso.data_pruning._schedule import scaled_max_epochs
 
-__all__ = ["DRoPSampler", "drop_densities", "drop_quotas"]
+__all__ = ["DRoPSampler", "drop_densities", "drop_quotas", "scaled_max_epochs"]

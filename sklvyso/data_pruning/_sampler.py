@@ -20,14 +20,20 @@ from imblearn.base import BaseSampler
 from numpy.typing import ArrayLike
 from sklearn.utils import _safe_indexing, check_random_state
 
-from sklvyso._compat import HasMethods, Interval, RealNotInt, StrOptions
+from sklvyso._compat import (
+    HasMethods,
+    Interval,
+    RealNotInt,
+    StrOptions,
+    transformed_metadata,
+)
 from sklvyso.data_pruning import _inputs
+from sklvyso.data_pruning._query import default_query_model
 from sklvyso.data_pruning._quotas import (
     balanced_quotas,
     drop_quotas,
     uniform_quotas,
 )
-from sklvyso.data_pruning._query import default_query_model
 from sklvyso.data_pruning._recalls import (
     HeldOutErrors,
     external_errors,
@@ -245,15 +251,7 @@ class DRoPSampler(BaseSampler):
 
     # -- public -------------------------------------------------------------------
 
-    def fit(
-        self,
-        X: Any,
-        y: ArrayLike,
-        groups: ArrayLike | None = None,
-        X_val: Any = None,
-        y_val: ArrayLike | None = None,
-        groups_val: ArrayLike | None = None,
-    ) -> DRoPSampler:
+    def fit(self, X: Any, y: ArrayLike, **params: Any) -> DRoPSampler:
         """Measure recalls and select rows; see ``sample_indices_``.
 
         Parameters
@@ -262,21 +260,17 @@ class DRoPSampler(BaseSampler):
             Training rows.
         y : array-like of shape (n,)
             Labels.
-        groups : array-like of shape (n,), default=None
-            Group of each row, for quotas by group.
-        X_val : like X, default=None
-            External validation rows; the query models then train on all of ``X``.
-        y_val : array-like, default=None
-            Their labels.
-        groups_val : array-like, default=None
-            Their groups; needed with both ``groups`` and ``X_val``.
+        **params : dict
+            ``groups``, ``X_val``, ``y_val`` and ``groups_val`` of
+            :meth:`fit_resample`. They are not named here because a Pipeline would then
+            want a metadata request for ``fit`` as well.
 
         Returns
         -------
         self : DRoPSampler
             The fitted sampler.
         """
-        self._select(X, y, groups, X_val, y_val, groups_val)
+        self._select(X, y, **params)
         return self
 
     def fit_resample(
@@ -315,7 +309,10 @@ class DRoPSampler(BaseSampler):
         ValueError
             If parameters or data are not valid.
         """
-        self._select(X, y, groups, X_val, y_val, groups_val)
+        X_val = transformed_metadata("X_val", X_val)
+        self._select(
+            X, y, groups=groups, X_val=X_val, y_val=y_val, groups_val=groups_val
+        )
         kept = self.sample_indices_
         return _safe_indexing(_inputs.indexable(X), kept), _safe_indexing(y, kept)
 
@@ -330,7 +327,7 @@ class DRoPSampler(BaseSampler):
 
     # -- steps --------------------------------------------------------------------
 
-    def _select(self, X, y, groups, X_val, y_val, groups_val):
+    def _select(self, X, y, groups=None, X_val=None, y_val=None, groups_val=None):
         self._validate_params()
         rng = check_random_state(self.random_state)
         data = _inputs.validate(self, X, y, groups)
@@ -432,7 +429,9 @@ class DRoPSampler(BaseSampler):
             X_val, y_val, codes_val = _inputs.validate_external(
                 self, data, X_val, y_val, groups_val
             )
-            X_val = _inputs.like(rows, _inputs.for_model(model, X_val, data.image_shape))
+            X_val = _inputs.like(
+                rows, _inputs.for_model(model, X_val, data.image_shape)
+            )
             return external_errors(
                 model, rows, data.y, X_val, y_val, codes_val, n_groups, **settings
             )

@@ -325,7 +325,9 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         goes_on = self.warm_start and self.__sklearn_is_fitted__()
         if not goes_on:
             self.__dict__.pop("net_", None)
-        X, codes, weight = self._validate_training(X, y, sample_weight, reset=not goes_on)
+        X, codes, weight = self._validate_training(
+            X, y, sample_weight, reset=not goes_on
+        )
         if not goes_on:
             self._new_net(X, codes)
         return self._train(X, codes, weight, n_epochs=self.max_epochs)

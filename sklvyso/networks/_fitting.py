@@ -142,9 +142,10 @@ def train(
     if validation is not None:
         net.train_split = predefined_split(validation)
         own.append(
-            ("early_stopping", EarlyStopping(
-                patience=settings.patience, load_best=True, sink=_silent
-            ))
+            (
+                "early_stopping",
+                EarlyStopping(patience=settings.patience, load_best=True, sink=_silent),
+            )
         )
     last_whole = LastWholeEpoch() if settings.warm_start else None
     if last_whole is not None:

@@ -6,7 +6,6 @@
 import copy
 import math
 import traceback
-from typing import Any
 
 import numpy as np
 import torch

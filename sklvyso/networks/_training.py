@@ -39,8 +39,9 @@ def resolve_optimizer(
     momentum, weight_decay : float
         Used where the named optimiser has them.
     device : str
-        Named optimisers are fused on CUDA. On the CPU they are not: fused kernels
-        round differently from torch's plain ones.
+        Named optimisers are fused on CUDA. On the CPU they work on all parameters at
+        once (``foreach``): the same bits as torch's plain loop over parameters, which
+        fused kernels do not give.
     """
     if not isinstance(optimizer, str):
         return optimizer, {"weight_decay": weight_decay} if weight_decay else {}
@@ -49,6 +50,8 @@ def resolve_optimizer(
         kwargs["momentum"] = momentum
     if optimizer in _WITH_FUSED and torch.device(device).type == "cuda":
         kwargs["fused"] = True
+    else:
+        kwargs["foreach"] = True
     return OPTIMIZERS[optimizer], kwargs
 
 

@@ -189,7 +189,9 @@ def test_class_weight_equals_sample_weight(digits):
     np.testing.assert_allclose(
         by_class.predict_proba(X), by_sample.predict_proba(X), atol=1e-4
     )  # float32: weighted means are computed by two routines
-    both = small(class_weight={0: 5.0}).fit(X, y, sample_weight=np.where(y == 3, 0.5, 1))
+    both = small(class_weight={0: 5.0}).fit(
+        X, y, sample_weight=np.where(y == 3, 0.5, 1)
+    )
     np.testing.assert_allclose(
         both.predict_proba(X), by_sample.predict_proba(X), atol=1e-4
     )
@@ -243,7 +245,8 @@ def test_channels_go_last_outside_and_first_inside(digits):
 
 
 @pytest.mark.parametrize(
-    "labels", [np.array(["b", "a", "c"]), np.array([True, False]), [7, -1, 3], ["x", "y"]]
+    "labels",
+    [np.array(["b", "a", "c"]), np.array([True, False]), [7, -1, 3], ["x", "y"]],
 )
 def test_labels_of_any_kind_come_back(digits, labels):
     X, y = digits
@@ -494,7 +497,9 @@ def test_optimizer_may_be_a_class_or_a_factory(digits):
         functools.partial(torch.optim.Adam, fused=True),
         torch.optim.LBFGS,
     ):
-        settings = {"lr": 0.1, "batch_size": -1} if optimizer is torch.optim.LBFGS else {}
+        settings = (
+            {"lr": 0.1, "batch_size": -1} if optimizer is torch.optim.LBFGS else {}
+        )
         net = small(optimizer=optimizer, max_epochs=5, **settings).fit(*digits)
         assert net.loss_curve_[-1] < net.loss_curve_[0]
 
@@ -578,9 +583,11 @@ class PressControlC(skorch_callbacks.Callback):
         self.epoch = epoch
 
     def on_batch_end(self, net, training, **kwargs):
-        if training and len(net.history) == self.epoch and len(
-            net.history[-1, "batches"]
-        ) == 2:
+        if (
+            training
+            and len(net.history) == self.epoch
+            and len(net.history[-1, "batches"]) == 2
+        ):
             raise KeyboardInterrupt
 
 
@@ -644,7 +651,11 @@ def test_lonely_class_with_early_stopping(digits):
         ({"module": TwoLayers, "module_params": {"depth": 2}}, TypeError, "depth"),
         ({"module": lambda: 3}, TypeError, "must return a torch.nn.Module"),
         ({"device": "abacus"}, ValueError, "device must be .*abacus"),
-        ({"class_weight": {0: -1.0}}, ValueError, "class_weight must hold numbers >= 0"),
+        (
+            {"class_weight": {0: -1.0}},
+            ValueError,
+            "class_weight must hold numbers >= 0",
+        ),
         ({"module_params": {"foo": 1}}, (TypeError, ValueError), "foo"),
     ],
 )

@@ -1,0 +1,49 @@
+# make demo   the main job on real data, in under three minutes
+# make test   the environment and the test suite
+# Both create .venv. Another Python: PYTHON=python3.12. Another torch: TORCH=torch.
+
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+export OMP_NUM_THREADS ?= 1
+export MPLBACKEND ?= Agg
+export PYTHON TORCH
+
+.PHONY: help demo test test-slow lint bench study docs examples clean
+
+help:
+	@sed -n '1,3s/^# //p' Makefile
+
+# One stamp for each set of packages, so that a second call installs nothing.
+.venv/.installed-%: pyproject.toml constraints.txt scripts/install.sh
+	@scripts/install.sh $*
+	@touch $@
+
+demo: .venv/.installed-plot
+	@$(BIN)/python examples/demo.py
+
+test: .venv/.installed-test
+	$(BIN)/python -m pytest -n 2 -q
+
+test-slow: .venv/.installed-test
+	$(BIN)/python -m pytest -n 2 -q -m slow
+
+lint: .venv/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy sklvyso
+
+examples: .venv/.installed-plot
+	@for example in examples/plot_*.py; do echo "$$example"; $(BIN)/python $$example || exit 1; done
+
+bench: .venv/.installed-bench
+	$(BIN)/python -m benchmarks
+
+study: .venv/.installed-bench
+	$(BIN)/python -m benchmarks.drop_defaults
+
+docs: .venv/.installed-docs
+	$(BIN)/python -m sphinx -W -b html docs docs/_build/html
+
+clean:
+	rm -rf .venv build dist docs/_build docs/auto_examples demo_output .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

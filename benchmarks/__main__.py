@@ -1,0 +1,15 @@
+"""Run all benchmarks, or those named: ``python -m benchmarks networks``."""
+
+import importlib
+import sys
+
+BENCHMARKS = ("networks",)
+
+
+def main():
+    for name in sys.argv[1:] or BENCHMARKS:
+        importlib.import_module(f"benchmarks.{name}").run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Install the package with one extra into .venv, which is made when it is missing.
+# Usage: scripts/install.sh EXTRA     Environment: PYTHON, TORCH
+set -u
+extra=$1
+python=${PYTHON:-python3}
+log=.venv/install.log
+
+stop() {
+    echo "sklvyso: $1" >&2
+    exit 1
+}
+
+if [ ! -x .venv/bin/python ]; then
+    command -v "$python" >/dev/null || stop "'$python' was not found; name a Python >= 3.11 with PYTHON=..."
+    version=$("$python" -c 'import platform; print(platform.python_version())')
+    "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+        stop "Python >= 3.11 is needed, and '$python' is $version; name a newer one with PYTHON=..."
+    "$python" -m venv .venv || stop "'$python -m venv' failed; on Debian install python3-venv"
+fi
+
+pinned=(-c constraints.txt)
+wanted=()
+if [ -n "${TORCH:-}" ]; then
+    pinned=()
+    wanted=("$TORCH")
+fi
+echo "sklvyso: installing into .venv (once; log in $log)"
+if ! .venv/bin/python -m pip install --retries 2 --timeout 30 "${pinned[@]}" "${wanted[@]}" -e ".[$extra]" >"$log" 2>&1; then
+    if grep -qiE "connection|retries exceeded|name resolution|network is unreachable|timed out|proxy" "$log"; then
+        stop "the package index could not be reached (see $log)"
+    fi
+    stop "pip failed: $(grep -i '^ERROR' "$log" | head -n 1) (see $log)"
+fi
