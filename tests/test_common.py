@@ -5,6 +5,7 @@ import inspect
 import pytest
 from imblearn.utils import estimator_checks as imblearn_checks
 from sklearn.base import BaseEstimator
+from sklearn.linear_model import LogisticRegression
 from sklearn.utils.estimator_checks import (
     check_dataframe_column_names_consistency,
     check_param_validation,
@@ -33,7 +34,8 @@ INSTANCES = [
     ),
     NetworkClassifier(**SMALL | {"lr": 0.1}, optimizer="sgd", lr_schedule="cosine"),
     NetworkClassifier(**SMALL, early_stopping=True, max_epochs=40),
-    DRoPSampler(random_state=0),
+    DRoPSampler(LogisticRegression(max_iter=1000), random_state=0),
+    DRoPSampler(validation=2, random_state=0),
 ]
 SAMPLERS = [e for e in INSTANCES if hasattr(e, "fit_resample")]
 
@@ -61,17 +63,17 @@ def test_scikit_learn_checks(estimator, check):
 
 
 def imblearn_cases():
-    # imbalanced-learn's own decorator hands pytest a generator, which pytest 9 warns of.
+    # imbalanced-learn's own decorator hands pytest a generator: pytest 9 warns of it.
     for sampler in SAMPLERS:
-        for case in imblearn_checks.estimator_checks_generator(sampler):
-            yield case
+        yield from imblearn_checks.estimator_checks_generator(sampler)
 
 
-@pytest.mark.parametrize(
-    "estimator, check",
-    list(imblearn_cases()),
-    ids=lambda v: getattr(v, "func", v).__class__.__name__,
-)
+def check_name(value):
+    function = getattr(value, "func", value)
+    return getattr(function, "__name__", type(function).__name__)
+
+
+@pytest.mark.parametrize("estimator, check", list(imblearn_cases()), ids=check_name)
 def test_imbalanced_learn_checks(estimator, check):
     check(estimator)
 

@@ -7,7 +7,6 @@ Vysogorets, Ahuja, Kempe, "DRoP: Distributionally Robust Data Pruning", ICLR 202
 # SPDX-License-Identifier: BSD-3-Clause
 
 import warnings
-from numbers import Integral
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -319,12 +318,12 @@ def _check(recalls, class_counts, n_select, allocation, uniform_mix, min_per_cla
         raise ValueError(
             f"uniform_mix must lie in [0, 1]. Got {uniform_mix!r} instead."
         )
-    if not isinstance(min_per_class, Integral) or min_per_class < 0:
+    if not isinstance(min_per_class, int | np.integer) or min_per_class < 0:
         raise ValueError(
             f"min_per_class must be an integer >= 0. Got {min_per_class!r} instead."
         )
     needed = int(np.minimum(min_per_class, counts).sum())
-    if not isinstance(n_select, Integral) or not max(needed, 1) <= n_select <= (
+    if not isinstance(n_select, int | np.integer) or not max(needed, 1) <= n_select <= (
         counts.sum()
     ):
         raise ValueError(

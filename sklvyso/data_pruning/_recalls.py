@@ -220,7 +220,7 @@ def smoothed_errors(errors: HeldOutErrors, smoothing: float | str) -> np.ndarray
         error. ``"auto"`` is :func:`shrunken_errors`.
     """
     wrong, rows = errors.n_wrong / errors.n_query, errors.n_rows / errors.n_query
-    if smoothing == "auto":
+    if isinstance(smoothing, str):
         return shrunken_errors(wrong, rows)
     return (wrong + smoothing) / (rows + 2 * smoothing)
 

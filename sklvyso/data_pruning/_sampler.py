@@ -335,7 +335,7 @@ class DRoPSampler(BaseSampler):
         self.class_counts_ = np.bincount(data.codes, minlength=len(self.groups_))
         self.query_estimators_: list = []
         fixed = self._fixed_quotas(y)
-        n_select = self._n_select(len(data.codes)) if fixed is None else None
+        n_select = self._n_select(len(data.codes)) if fixed is None else 0
         errors = self._measure(data, fixed, X_val, y_val, groups_val, rng)
         self.quotas_ = self._quotas(n_select) if fixed is None else fixed
         self.class_densities_ = self.quotas_ / self.class_counts_
@@ -382,7 +382,10 @@ class DRoPSampler(BaseSampler):
                     f"{name} must name classes of y, {list(position)}. Got {label!r}."
                 )
             here = position[key]
-            if not isinstance(number, Integral) or not 0 <= number <= quotas[here]:
+            if (
+                not isinstance(number, int | np.integer)
+                or not 0 <= number <= quotas[here]
+            ):
                 raise ValueError(
                     f"{name} of class {label!r} must be an integer from 0 to "
                     f"{quotas[here]}, its number of rows. Got {number!r} instead."

@@ -85,20 +85,55 @@ def adopt_estimator(
 
 
 def final_step(estimator: Any) -> Any:
-    """Return the last step of a Pipeline, nested ones too, or the estimator itself."""
+    """Return the last step of a Pipeline, or the estimator itself.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Pipelines may be nested.
+
+    Returns
+    -------
+    last : estimator
+        What predicts.
+    """
     while isinstance(estimator, Pipeline):
         estimator = estimator.steps[-1][1]
     return estimator
 
 
 def takes_images(estimator: Any) -> bool:
-    """Say whether an estimator takes X with more than two axes, by its tags."""
+    """Say whether an estimator takes X with more than two axes.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Its tags are read.
+
+    Returns
+    -------
+    takes : bool
+        Whether ``input_tags.three_d_array`` is set.
+    """
     tags = getattr(estimator, "__sklearn_tags__", None)
     return tags is not None and bool(tags().input_tags.three_d_array)
 
 
 def set_seeds(estimator: Any, rng: np.random.RandomState) -> Any:
-    """Give every ``random_state`` that is None a seed of its own, nested ones too."""
+    """Give every ``random_state`` that is None a seed of its own.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Changed in place, nested parameters too.
+    rng : RandomState
+        Source of the seeds.
+
+    Returns
+    -------
+    estimator : estimator
+        The same.
+    """
     seeds = {
         name: draw_seed(rng)
         for name, value in sorted(estimator.get_params(deep=True).items())

@@ -6,7 +6,6 @@
 import math
 import warnings
 from collections.abc import Sequence
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -115,7 +114,9 @@ def _check_shape(input_shape: Any) -> tuple[int, ...]:
     if (
         shape is None
         or not 1 <= len(shape) <= 3
-        or not all(isinstance(s, Integral) and (s > 0 or s == -1) for s in shape)
+        or not all(
+            isinstance(s, int | np.integer) and (s > 0 or s == -1) for s in shape
+        )
         or shape.count(-1) > 1
     ):
         raise ValueError(

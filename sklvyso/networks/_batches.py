@@ -4,6 +4,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -139,6 +140,6 @@ class BatchIterator:
         if self.shuffle:
             # Drawn on the CPU so that the order is the same on every device.
             order = torch.randperm(len(self.dataset)).to(self.dataset.all_X.device)
-        for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
+        for start, stop in pairwise(bounds):
             index = slice(start, stop) if order is None else order[start:stop]
             yield self.dataset.take(index)

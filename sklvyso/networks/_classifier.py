@@ -198,6 +198,10 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         "verbose": ["verbose"],
     }
 
+    input_shape_: tuple[int, ...]
+    classes_: np.ndarray
+    _later_seeds: np.random.RandomState
+
     def __init__(
         self,
         module: Any = "mlp",
@@ -329,7 +333,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
             X, y, sample_weight, reset=not goes_on
         )
         if not goes_on:
-            self._new_net(X, codes)
+            self._new_net(codes)
         return self._train(X, codes, weight, n_epochs=self.max_epochs)
 
     def partial_fit(
@@ -369,7 +373,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
             X, y, sample_weight, reset=first, classes=classes
         )
         if first:
-            self._new_net(X, codes)
+            self._new_net(codes)
         return self._train(X, codes, weight, n_epochs=1, whole_fit=False)
 
     def _validate_training(self, X, y, sample_weight, *, reset, classes=None):
@@ -408,7 +412,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
             )
         return np.searchsorted(self.classes_, y).astype(np.int64)
 
-    def _new_net(self, X: np.ndarray, codes: np.ndarray) -> None:
+    def _new_net(self, codes: np.ndarray) -> None:
         """Make an untrained net; it becomes ``net_`` when training succeeds."""
         device = resolve_device(self.device)
         optimizer, optimizer_params = resolve_optimizer(
@@ -510,12 +514,12 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
 
     def _logits(self, X: ArrayLike) -> np.ndarray:
         check_is_fitted(self)
-        X, image_shape = as_rows(X)
+        rows, image_shape = as_rows(X)
         if image_shape is not None:
             resolve_input_shape(self.input_shape_, image_shape, math.prod(image_shape))
-        X = validate_data(self, X, dtype=(np.float32, np.uint8), reset=False)
+        rows = validate_data(self, rows, dtype=(np.float32, np.uint8), reset=False)
         with torch_seed(0, self.net_.device):
-            return self.net_.logits(X)
+            return self.net_.logits(rows)
 
     def decision_function(self, X: ArrayLike) -> np.ndarray:
         """Return logits; with two classes, their difference.

@@ -258,11 +258,8 @@ class TrainingNet(NeuralNetClassifier):
 
 def _asks_to_stop(interrupt: KeyboardInterrupt) -> bool:
     """Say whether skorch's own EarlyStopping raised this, not the user's Ctrl-C."""
-    frame = None
-    for frame, _ in traceback.walk_tb(interrupt.__traceback__):
-        pass
-    module = "" if frame is None else frame.f_globals.get("__name__", "")
-    return module.startswith("skorch.callbacks")
+    frames = [frame for frame, _ in traceback.walk_tb(interrupt.__traceback__)]
+    return frames[-1].f_globals.get("__name__", "").startswith("skorch.callbacks")
 
 
 def diverged(epoch: int, lr: float, what: str) -> ValueError:

@@ -6,7 +6,7 @@
 import math
 import time
 from collections.abc import Callable, Mapping
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -89,7 +89,7 @@ def _check_step(schedule: Mapping, max_epochs: int) -> tuple[list[float], float]
     keys = set(schedule) - {"gamma"}
     gamma = schedule.get("gamma", 0.1)
     problem = ValueError(f"{rule}. Got {dict(schedule)!r} instead.")
-    if len(keys) != 1 or not isinstance(gamma, Real) or not gamma > 0:
+    if len(keys) != 1 or not isinstance(gamma, int | float) or not gamma > 0:
         raise problem
     if keys == {"step_size"}:
         step = schedule["step_size"]

@@ -418,7 +418,7 @@ def test_works_with_model_selection_tools(digits):
     proba = cross_val_predict(net, X, y, cv=2, method="predict_proba")
     assert proba.shape == (600, 10)
     assert cross_val_score(net, X, y, cv=2).mean() > 0.7
-    sizes, _, scores = learning_curve(net, X, y, cv=2, train_sizes=[0.2, 1.0])
+    _, _, scores = learning_curve(net, X, y, cv=2, train_sizes=[0.2, 1.0])
     assert scores[1].mean() > scores[0].mean()
 
 

@@ -1,0 +1,130 @@
+"""The public surface: names, docstrings, signatures."""
+
+import importlib
+import inspect
+import tomllib
+from pathlib import Path
+
+import pytest
+from numpydoc.docscrape import ClassDoc, FunctionDoc
+from sklearn.base import BaseEstimator
+
+import sklvyso
+
+ROOMS = ("data_pruning", "datasets", "metrics", "networks")
+
+
+def public_objects():
+    for room in ROOMS:
+        module = importlib.import_module(f"sklvyso.{room}")
+        for name in module.__all__:
+            value = getattr(module, name)
+            if inspect.isclass(value) or inspect.isfunction(value):
+                yield pytest.param(value, id=f"{room}.{name}")
+
+
+def methods():
+    for param in public_objects():
+        if not inspect.isclass(param.values[0]):
+            continue
+        for name, value in vars(param.values[0]).items():
+            if inspect.isfunction(value) and not name.startswith("_"):
+                yield pytest.param(value, id=f"{param.id}.{name}")
+
+
+def documented(doc, section="Parameters"):
+    names = []
+    for entry in doc[section]:
+        names += [name.strip().lstrip("*") for name in entry.name.split(",")]
+    return names
+
+
+def accepted(function):
+    parameters = inspect.signature(function).parameters
+    return [name for name in parameters if name not in ("self", "cls")]
+
+
+def test_everything_in_all_exists():
+    for name in sklvyso.__all__:
+        assert getattr(sklvyso, name) is not None
+    assert set(sklvyso.__all__) <= set(dir(sklvyso))
+    with pytest.raises(AttributeError, match="no attribute 'foo'"):
+        sklvyso.foo  # noqa: B018
+
+
+def test_version_is_the_one_that_is_packaged():
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
+    assert project["tool"]["hatch"]["version"]["path"] == "sklvyso/_version.py"
+    assert sklvyso.__version__.count(".") >= 2
+
+
+@pytest.mark.parametrize("thing", list(public_objects()))
+def test_docstrings_are_complete(thing):
+    is_class = inspect.isclass(thing)
+    doc = ClassDoc(thing) if is_class else FunctionDoc(thing)
+    assert doc["Summary"], "no summary"
+    assert len(doc["Summary"][0]) <= 79
+    assert documented(doc) == accepted(thing)
+    for entry in doc["Parameters"]:
+        assert entry.desc, f"{entry.name} lacks a description"
+        assert entry.type or entry.name.startswith("*"), f"{entry.name} lacks a type"
+    text = inspect.getdoc(thing)
+    assert "versionadded" in text or not is_class
+    if not is_class and inspect.signature(thing).return_annotation is not None:
+        assert doc["Returns"] or doc["Yields"], "no Returns section"
+
+
+@pytest.mark.parametrize("method", list(methods()))
+def test_methods_are_documented(method):
+    doc = FunctionDoc(method)
+    assert doc["Summary"]
+    assert documented(doc) == accepted(method)
+
+
+def estimators():
+    for param in public_objects():
+        if inspect.isclass(param.values[0]) and issubclass(
+            param.values[0], BaseEstimator
+        ):
+            yield param
+
+
+@pytest.mark.parametrize("estimator", list(estimators()))
+def test_constructors_are_keyword_only_after_the_first(estimator):
+    parameters = list(inspect.signature(estimator).parameters.values())
+    for parameter in parameters[1:]:
+        assert parameter.kind is inspect.Parameter.KEYWORD_ONLY
+        assert not isinstance(parameter.default, list | dict | set)
+    assert set(estimator._parameter_constraints) == {p.name for p in parameters}
+
+
+@pytest.mark.parametrize("estimator", list(estimators()))
+def test_estimators_document_attributes_examples_and_source(estimator):
+    doc = ClassDoc(estimator)
+    attributes = documented(doc, "Attributes")
+    assert {"n_features_in_", "feature_names_in_"} <= set(attributes)
+    assert doc["Examples"] and doc["See Also"]
+
+
+def test_binding_signatures():
+    from sklvyso import data_pruning, networks
+
+    expected = {
+        data_pruning.drop_densities: "(recalls, class_counts, n_select, *, "
+        "allocation='density', uniform_mix=0.0, min_per_class=0)",
+        data_pruning.drop_quotas: "(recalls, class_counts, n_select, *, "
+        "allocation='density', uniform_mix=0.0, min_per_class=0)",
+        data_pruning.scaled_max_epochs: "(max_epochs, n_selected, n_total)",
+        networks.make_network: "(name, input_shape, n_outputs, *, bias=True, "
+        "batch_norm=False, **kwargs)",
+    }
+    for function, text in expected.items():
+        bare = inspect.signature(function)
+        bare = bare.replace(
+            parameters=[
+                p.replace(annotation=inspect.Parameter.empty)
+                for p in bare.parameters.values()
+            ],
+            return_annotation=inspect.Signature.empty,
+        )
+        assert str(bare) == text
