@@ -225,13 +225,17 @@ def smoothed_errors(errors: HeldOutErrors, smoothing: float | str) -> np.ndarray
     return (wrong + smoothing) / (rows + 2 * smoothing)
 
 
-def shrunken_errors(n_wrong: np.ndarray, n_rows: np.ndarray) -> np.ndarray:
+def shrunken_errors(
+    n_wrong: np.ndarray, n_rows: np.ndarray, *, doubt: float = 2.0
+) -> np.ndarray:
     """Pull error rates together as far as they are sampling noise.
 
     Parameters
     ----------
     n_wrong, n_rows : ndarray of shape (n_groups,)
         Misclassified and all held-out rows.
+    doubt : float, default=2.0
+        Standard deviations of chance that count as no difference.
 
     Returns
     -------
@@ -244,9 +248,11 @@ def shrunken_errors(n_wrong: np.ndarray, n_rows: np.ndarray) -> np.ndarray:
     Each rate (with half an error and one row added, so that none is 0) is a weighted
     mean of itself and the common mean, ``B_k m + (1 - B_k) e_k`` with
     ``B_k = s_k^2 / (s_k^2 + t^2)``. ``s_k^2 = p (1 - p) / rows_k`` is the sampling
-    variance at the pooled rate p, ``t^2 >= 0`` the variance between groups as estimated
-    by the moments of DerSimonian and Laird [1]_: a random-effects model. This is not
-    in the DRoP paper.
+    variance at the pooled rate p, ``t^2 >= 0`` the variance between groups by the
+    moments of DerSimonian and Laird [1]_, a random-effects model, where the statistic
+    Q counts only as far as it exceeds its mean under pure chance, K - 1, by more than
+    ``doubt`` of its standard deviations ``sqrt(2 (K - 1))``. This is not in the DRoP
+    paper.
 
     References
     ----------
@@ -258,7 +264,9 @@ def shrunken_errors(n_wrong: np.ndarray, n_rows: np.ndarray) -> np.ndarray:
     noise = pooled * (1 - pooled) / n_rows
     weights = 1 / noise
     mean = np.average(rates, weights=weights)
-    excess = (weights * (rates - mean) ** 2).sum() - (len(rates) - 1)
+    freedom = len(rates) - 1
+    chance = freedom + doubt * np.sqrt(2 * freedom)
+    excess = (weights * (rates - mean) ** 2).sum() - chance
     scale = weights.sum() - (weights**2).sum() / weights.sum()
     between = max(0.0, excess / scale) if scale > 0 else 0.0
     mean = np.average(rates, weights=1 / (noise + between))
