@@ -69,6 +69,6 @@ ConfusionMatrixDisplay.from_estimator(best, X_test, y_test, ax=right, colorbar=F
 plt.show()
 
 # %%
-# The fitted skorch net is ``net_``, the torch module ``module_``: nothing stands between
-# the estimator and the tools of either world.
+# The fitted skorch net is ``net_``, the torch module ``module_``: the tools of both
+# worlds work on them.
 print(best.module_)

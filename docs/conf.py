@@ -1,0 +1,69 @@
+"""Configuration of the documentation."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+from sklvyso import __version__  # noqa: E402
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+TABLES = Path(__file__).parent / "generated_tables"
+
+
+def write_table(name, stored, rows, command, columns=None):
+    """Write rows of a results file as a table with command, date and machine."""
+    columns = columns or list(rows[0])
+    lines = [".. list-table::", "   :header-rows: 1", ""]
+    for row in [dict(zip(columns, columns, strict=True)), *rows]:
+        for i, column in enumerate(columns):
+            value = row.get(column, "")
+            text = f"{value:.3f}" if isinstance(value, float) else str(value)
+            lines.append(f"   {'*' if i == 0 else ' '} - {text}")
+    lines += [
+        "",
+        f"``{command}``, {stored['date']}, {stored['machine']}, torch {stored['torch']}, "
+        f"scikit-learn {stored['scikit-learn']}.",
+    ]
+    TABLES.mkdir(exist_ok=True)
+    (TABLES / f"{name}.inc").write_text("\n".join(lines) + "\n")
+
+
+study = json.loads((BENCHMARKS / "studies" / "drop_defaults.json").read_text())
+write_table(
+    "drop_defaults", study, study["table"], "python -m benchmarks.drop_defaults"
+)
+results = json.loads((BENCHMARKS / "results.json").read_text())
+for name in ("networks", "networks_predict"):
+    stored = results[name]
+    write_table(name, stored, stored["rows"], "python -m benchmarks networks")
+
+project = "sklvyso"
+author = "The sklvyso developers"
+copyright = "2026, The sklvyso developers"
+version = release = __version__
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.intersphinx",
+    "numpydoc",
+    "sphinx_gallery.gen_gallery",
+]
+# Links to other projects need their inventories, which need a network.
+intersphinx_mapping = {}
+autosummary_generate = True
+numpydoc_show_class_members = False
+exclude_patterns = ["_build", "generated_tables", "auto_examples/**/*.ipynb"]
+html_theme = "pydata_sphinx_theme"
+html_title = "sklvyso"
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "auto_examples",
+    "filename_pattern": r"plot_",
+    "ignore_pattern": r"demo\.py",
+    "download_all_examples": False,
+}
+suppress_warnings = ["config.cache"]
