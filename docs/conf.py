@@ -8,7 +8,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 os.environ.setdefault("MPLBACKEND", "Agg")
 
-from sklvyso import __version__  # noqa: E402
+from sklvyso import __version__
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 TABLES = Path(__file__).parent / "generated_tables"
@@ -25,8 +25,8 @@ def write_table(name, stored, rows, command, columns=None):
             lines.append(f"   {'*' if i == 0 else ' '} - {text}")
     lines += [
         "",
-        f"``{command}``, {stored['date']}, {stored['machine']}, torch {stored['torch']}, "
-        f"scikit-learn {stored['scikit-learn']}.",
+        f"``{command}``, {stored['date']}, {stored['machine']}, "
+        f"torch {stored['torch']}, scikit-learn {stored['scikit-learn']}.",
     ]
     TABLES.mkdir(exist_ok=True)
     (TABLES / f"{name}.inc").write_text("\n".join(lines) + "\n")
