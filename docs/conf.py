@@ -59,6 +59,7 @@ numpydoc_show_class_members = False
 exclude_patterns = ["_build", "generated_tables", "auto_examples/**/*.ipynb"]
 html_theme = "pydata_sphinx_theme"
 html_title = "sklvyso"
+html_sidebars = {"index": [], "user_guide/*": [], "api": []}
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
@@ -66,4 +67,5 @@ sphinx_gallery_conf = {
     "ignore_pattern": r"demo\.py",
     "download_all_examples": False,
 }
-suppress_warnings = ["config.cache"]
+# Inherited docstrings point into scikit-learn's own site.
+suppress_warnings = ["config.cache", "ref.ref"]

@@ -141,7 +141,7 @@ class DRoPSampler(BaseSampler):
         ``recall``, ``n_validation``, ``error``, ``density``, ``kept``.
     n_features_in_ : int
         Number of columns; of values of an image.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Column names, when ``X`` was a data frame with string columns.
 
     See Also

@@ -131,14 +131,14 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         Shape of one sample, channels last.
     n_features_in_ : int
         Number of values of one sample, of an image too.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Column names, when ``X`` was a data frame with string columns.
     n_iter_ : int
         Epochs run since the weights were initialised.
     history_ : list of dict
         One entry an epoch: ``train_loss``, seconds ``dur``, and with a validation set
         ``valid_loss`` and ``valid_acc``.
-    loss_curve_ : ndarray of shape (n_iter_,), dtype float64
+    loss_curve_ : ndarray of shape (n_epochs,), dtype float64
         Mean training loss of each epoch.
 
     See Also
