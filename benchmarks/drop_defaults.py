@@ -84,7 +84,8 @@ def run_one(name, seed, fashion):
     sampler = DRoPSampler(random_state=seed).fit(X, y)
     report = sampler.quota_report_
     n_wrong = np.round((1 - report["recall"]) * report["n_validation"])
-    errors = HeldOutErrors(n_wrong, report["n_validation"].astype(float))
+    n_rows = report["n_validation"].astype(float)
+    errors = HeldOutErrors(n_wrong, n_rows, n_rows)
     results = {}
     for density in DENSITIES:
         n_kept = round(density * len(y))

@@ -1,6 +1,7 @@
 """The tour: prune a real training set so that the worst class does not pay.
 
-Run by ``make demo``. Fashion-MNIST when the data home has it, digits otherwise.
+Run by ``make demo``. Fashion-MNIST when the data home has it, otherwise scikit-learn's
+digits with a long tail.
 """
 
 import os
@@ -17,10 +18,10 @@ from sklearn.preprocessing import StandardScaler
 
 from sklvyso import DRoPSampler, NetworkClassifier
 from sklvyso.data_pruning import scaled_max_epochs
-from sklvyso.datasets import fetch_fashion_mnist, get_data_home
+from sklvyso.datasets import fetch_fashion_mnist, get_data_home, make_long_tailed
 from sklvyso.metrics import SCORERS, class_recalls
 
-DENSITY = 0.2
+DENSITY = 0.3
 EPOCHS = 12
 N_FOLDS = 3
 # loky workers import torch anew, some seconds each: worth it with two cores.
@@ -37,7 +38,9 @@ def load():
         X, y = load_digits(return_X_y=True)
         parts = train_test_split(X, y, train_size=1000, stratify=y, random_state=0)
         X, X_test, y, y_test = parts
-        return "digits", X, y, X_test, y_test, [str(i) for i in range(10)]
+        X, y, _ = make_long_tailed(X, y, imbalance_factor=12)
+        name = "digits with a long tail (12 to 1)"
+        return name, X, y, X_test, y_test, [str(i) for i in range(10)]
     return (
         f"Fashion-MNIST (800 a class) from {get_data_home()}",
         train.data.astype(np.float32),
@@ -53,7 +56,10 @@ def make_pipeline(sampler, n_rows):
     n_kept = n_rows if sampler is None else round(DENSITY * n_rows)
     epochs = scaled_max_epochs(EPOCHS, n_kept, n_rows)
     network = NetworkClassifier(
-        hidden_layer_sizes=(128,), max_epochs=epochs, random_state=0
+        hidden_layer_sizes=(128,),
+        batch_size=128 if n_rows > 2000 else 32,
+        max_epochs=epochs,
+        random_state=0,
     )
     steps = [("scale", StandardScaler()), ("drop", sampler), ("network", network)]
     return Pipeline([step for step in steps if step[1] is not None])

@@ -60,13 +60,17 @@ def transformed_metadata(name: str, value: Any) -> Any:
         return None
     from imblearn.pipeline import Pipeline  # heavy, and needed here only
 
+    running = (Pipeline._fit.__code__, inspect.unwrap(Pipeline.fit_resample).__code__)
     frame = inspect.currentframe()
-    while frame is not None:
-        if frame.f_code is Pipeline._fit.__code__:
-            received = frame.f_locals["routed_params"][frame.f_locals["name"]]
-            meant = frame.f_locals["step_params"]
-            if received.get("fit_resample", {}).get(name) is value:
-                return meant["fit_resample"][name]
-            return value
+    while frame is not None and frame.f_code not in running:
         frame = frame.f_back
-    return value
+    if frame is None:
+        return value
+    pipeline, found = frame.f_locals["self"], frame.f_locals
+    step = found.get("step_idx", len(pipeline) - 1)  # the last one runs outside _fit
+    received = found["routed_params"][pipeline.steps[step][0]]["fit_resample"]
+    # Once upstream hands over what it transformed, `value` is it already.
+    is_raw = received.get(name) is value
+    if step == 0 or not is_raw or name not in (pipeline.transform_input or ()):
+        return value
+    return pipeline[:step].transform(value)

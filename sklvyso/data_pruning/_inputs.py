@@ -54,56 +54,101 @@ class PruningData:
     image_shape: tuple[int, ...] | None
 
 
-def validate(sampler: Any, X: Any, y: Any, groups: Any) -> PruningData:
-    """Check rows, labels and groups; set ``n_features_in_`` and names."""
+def validate(
+    sampler: Any, X: Any, y: Any, groups: Any, *, needs_numbers: bool
+) -> PruningData:
+    """Check rows, labels and groups; set ``n_features_in_`` and names.
+
+    ``needs_numbers`` says that the default query model will be trained on ``X``; else
+    mixed columns, missing values and texts are the business of the user's model.
+    """
     check_classification_targets(y)
     y, _ = check_target_type(y, indicate_one_vs_all=True)
-    image_shape = None
-    is_own_model = sampler.estimator is not None or sampler.recalls is not None
-    if is_own_model and (hasattr(X, "columns") or _is_text(X)):
-        # Mixed columns and texts are the business of the user's model.
-        X, y = _validate_loosely(sampler, X, y)
-    else:
-        X, image_shape = flatten_images(X)
-        X, y = validate_data(
-            sampler,
-            X,
-            y,
-            accept_sparse=["csr", "csc"],
-            ensure_all_finite=not is_own_model,
-        )
+    rows, column, y, image_shape = _check_rows(
+        sampler, X, y, needs_numbers=needs_numbers, reset=True
+    )
     classes, class_codes = np.unique(y, return_inverse=True)
     if len(classes) == 1:
         raise ValueError(
             f"The target 'y' needs to have more than 1 class. Got 1 class instead: "
             f"{classes.tolist()}."
         )
-    rows = X if sampler.group_column is None else _without(X, sampler.group_column)
-    if groups is None and sampler.group_column is not None:
-        groups = _column(X, sampler.group_column)
+    groups = column if groups is None else groups
     names, codes = classes, class_codes
     if groups is not None:
-        groups = column_or_1d(groups)
-        check_consistent_length(y, groups)
+        groups = _values(groups, len(y), "groups", "X")
         names, codes = np.unique(groups, return_inverse=True)
     return PruningData(
         rows, y, classes, class_codes, names, codes, groups is not None, image_shape
     )
 
 
-def _validate_loosely(sampler, X, y):
-    y = column_or_1d(y, warn=True)
-    if hasattr(X, "columns"):
-        validate_data(sampler, X, y, skip_check_array=True)
-    check_consistent_length(X, y)
-    return X, y
+def _check_rows(sampler, X, y, *, needs_numbers, reset):
+    """Return rows for the query model, group column, labels, and shape of images.
+
+    Labels are None for validation rows, which are compared with the training rows.
+    """
+    image_shape = None
+    target: dict[str, Any] = {} if y is None else {"y": y}
+    is_frame = hasattr(X, "iloc") and hasattr(X, "columns")
+    numbers = {
+        "accept_sparse": ["csr", "csc"],
+        "ensure_all_finite": bool(needs_numbers),
+    }
+    if is_frame:
+        validate_data(sampler, X, skip_check_array=True, reset=reset)
+    elif _is_text(X):
+        if needs_numbers:
+            raise ValueError(
+                "X holds texts, which the default query model does not read: pass an "
+                "estimator that does, such as estimator=make_pipeline("
+                "TfidfVectorizer(), LogisticRegression())."
+            )
+    else:
+        X, image_shape = flatten_images(X)
+        checked = validate_data(sampler, X, **target, **numbers, reset=reset)
+        X, y = checked if target else (checked, None)
+    column = None
+    if sampler.group_column is not None:
+        X, column = _take_column(X, sampler.group_column)
+    if is_frame and needs_numbers:
+        X = check_array(X, estimator=sampler, **numbers)
+    if y is not None:
+        y = column_or_1d(y, warn=True)
+        check_consistent_length(X, y)
+    return X, column, y, image_shape
 
 
 def _is_text(X: Any) -> bool:
-    if isinstance(X, str) or issparse(X):
+    if not isinstance(X, list | tuple | np.ndarray) and not hasattr(X, "iloc"):
         return False
-    values = np.asarray(X[:1] if hasattr(X, "__getitem__") else X)
-    return values.ndim == 1 and bool(values.size) and isinstance(values.flat[0], str)
+    if getattr(X, "ndim", 1) != 1 or not len(X):
+        return False
+    first = X.iloc[0] if hasattr(X, "iloc") else X[0]
+    return isinstance(first, str)
+
+
+def _values(values: Any, n_rows: int, name: str, of: str) -> np.ndarray:
+    """Return one value a row, of one kind and none missing."""
+    try:
+        values = column_or_1d(values)
+    except ValueError as error:
+        raise ValueError(
+            f"{name} must have one entry for each row of {of}: {error}"
+        ) from error
+    if len(values) != n_rows:
+        raise ValueError(
+            f"{name} must have one entry for each of the {n_rows} rows of {of}. "
+            f"Got {len(values)} instead."
+        )
+    missing = [value is None or value != value for value in values.tolist()]
+    kinds = {isinstance(value, str) for value in values.tolist()}
+    if any(missing) or len(kinds) > 1:
+        raise ValueError(
+            f"{name} must be all numbers or all texts, and none may be missing. Got "
+            f"{sum(missing)} missing of {n_rows}: give these rows a value of their own."
+        )
+    return values
 
 
 def validate_external(
@@ -113,42 +158,35 @@ def validate_external(
     if X_val is None or y_val is None:
         missing = "X_val" if X_val is None else "y_val"
         raise ValueError(f"X_val and y_val must be passed together. {missing} is None.")
-    if not hasattr(X_val, "columns") and not _is_text(X_val):
-        X_val, _ = flatten_images(X_val)
-        X_val = validate_data(
-            sampler,
-            X_val,
-            accept_sparse=["csr", "csc"],
-            ensure_all_finite=sampler.estimator is None,
-            reset=False,
+    rows, column, _, image_shape = _check_rows(
+        sampler, X_val, None, needs_numbers=sampler.estimator is None, reset=False
+    )
+    if image_shape is not None and image_shape != data.image_shape:
+        raise ValueError(
+            f"X_val must hold images of the shape of those in X, {data.image_shape}. "
+            f"Got {image_shape} instead."
         )
-    y_val = column_or_1d(y_val)
-    check_consistent_length(X_val, y_val)
-    _codes(y_val, data.classes, "y_val", "classes of y")
-    if not data.by_group:
-        codes = _codes(y_val, data.group_names, "y_val", "classes of y")
-    else:
-        if groups_val is None and sampler.group_column is not None:
-            groups_val = _column(X_val, sampler.group_column)
+    n_rows = rows.shape[0] if hasattr(rows, "shape") else len(rows)
+    y_val, _ = check_target_type(y_val, indicate_one_vs_all=True)
+    y_val = _values(y_val, n_rows, "y_val", "X_val")
+    codes = _codes(y_val, data.classes, "y_val", "classes of y")
+    if data.by_group:
+        groups_val = column if groups_val is None else groups_val
         if groups_val is None:
             raise ValueError(
                 "groups_val must be passed with X_val when groups are given: recalls "
                 "are measured by group. Got None instead."
             )
-        groups_val = column_or_1d(groups_val)
-        check_consistent_length(y_val, groups_val)
+        groups_val = _values(groups_val, n_rows, "groups_val", "X_val")
         codes = _codes(groups_val, data.group_names, "groups_val", "groups")
-    if sampler.group_column is not None:
-        X_val = _without(X_val, sampler.group_column)
-    return X_val, y_val, codes
+    return rows, y_val, codes
 
 
 def _codes(values, names, parameter, what) -> np.ndarray:
-    unknown = np.setdiff1d(values, names)
-    if len(unknown):
+    unknown = sorted(set(values.tolist()) - set(names.tolist()), key=str)
+    if unknown:
         raise ValueError(
-            f"{parameter} must hold only {what}, {names.tolist()}. "
-            f"Got {unknown.tolist()} too."
+            f"{parameter} must hold only {what}, {names.tolist()}. Got {unknown} too."
         )
     return np.searchsorted(names, values)
 
@@ -182,41 +220,37 @@ def indexable(X: Any) -> Any:
     return X.tocsr() if issparse(X) and X.format not in ("csr", "csc") else X
 
 
-def _column(X: Any, column: int | str) -> np.ndarray:
-    if hasattr(X, "columns"):
-        if isinstance(column, str):
-            if column not in X.columns:
-                raise ValueError(
-                    f"group_column must be a column of X, {list(X.columns)}. "
-                    f"Got {column!r} instead."
-                )
-            return X[column].to_numpy()
-        return X.iloc[:, _position(X, column)].to_numpy()
-    values = X[:, _position(X, column)]
-    return values.toarray().ravel() if issparse(values) else np.asarray(values)
-
-
-def _position(X: Any, column: int | str) -> int:
-    if isinstance(column, str):
+def _take_column(X: Any, column: int | str) -> tuple[Any, np.ndarray]:
+    """Return X without a column, and the column."""
+    if getattr(X, "ndim", 1) != 2:
         raise ValueError(
-            "group_column must be an integer when X is not a data frame. "
-            f"Got {column!r} instead."
+            f"group_column={column!r} needs an X with columns. Got texts instead: pass "
+            "groups."
         )
+    if X.shape[1] < 2:
+        raise ValueError(
+            f"X must have a column beside group_column={column!r}. Got 1 column."
+        )
+    is_frame = hasattr(X, "iloc")
+    if isinstance(column, str):
+        names = list(X.columns) if is_frame else []
+        if column not in names:
+            raise ValueError(
+                "group_column must be the name of a column of X or, when X is not a "
+                f"data frame, an integer. Got {column!r}; columns: {names}."
+            )
+        column = names.index(column)
     if not -X.shape[1] <= column < X.shape[1]:
         raise ValueError(
             f"group_column must be the position of one of the {X.shape[1]} columns of "
             f"X. Got {column!r} instead."
         )
-    return int(column) % X.shape[1]
-
-
-def _without(X: Any, column: int | str) -> Any:
-    if hasattr(X, "columns") and isinstance(column, str):
-        return X.drop(columns=column) if column in X.columns else X
-    if hasattr(X, "columns"):
-        return X.drop(columns=X.columns[_position(X, column)])
-    kept = np.delete(np.arange(X.shape[1]), _position(X, column))
-    return X[:, kept]
+    others = np.delete(np.arange(X.shape[1]), column)
+    if is_frame:
+        return X.iloc[:, others], X.iloc[:, column].to_numpy()
+    values = X[:, [column]]
+    values = values.toarray() if issparse(values) else np.asarray(values)
+    return X[:, others], values.ravel()
 
 
 def given_recalls(recalls: Any, groups: np.ndarray) -> np.ndarray:
@@ -230,9 +264,12 @@ def given_recalls(recalls: Any, groups: np.ndarray) -> np.ndarray:
                 f"Missing: {missing}; unknown: {unknown}."
             )
         recalls = [recalls[name] for name in groups.tolist()]
-    values = check_array(
-        recalls, ensure_2d=False, dtype=np.float64, ensure_all_finite=False
-    )
+    try:
+        values = np.asarray(recalls, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"recalls must be numbers. Got {recalls!r} instead."
+        ) from error
     if values.shape != groups.shape:
         raise ValueError(
             f"recalls must have one entry for each of the {len(groups)} classes. Got "
@@ -245,7 +282,10 @@ def given_recalls(recalls: Any, groups: np.ndarray) -> np.ndarray:
 
 def check_quotas(quotas: Any, counts: np.ndarray) -> np.ndarray:
     """Check what a quota callable returned."""
-    values = np.asarray(quotas)
+    try:
+        values = np.asarray(quotas)
+    except ValueError:  # ragged
+        values = np.empty(0)
     if (
         values.shape != counts.shape
         or not np.issubdtype(values.dtype, np.integer)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,27 +28,37 @@ class HeldOutErrors:
 
     Attributes
     ----------
-    n_wrong, n_rows : ndarray of shape (n_groups,), dtype float64
-        Misclassified and all held-out rows, over all query models.
-    n_query : int
-        How often the same rows were asked.
+    n_wrong, n_asked : ndarray of shape (n_groups,), dtype float64
+        Wrong answers and all answers on held-out rows, over all query models.
+    n_rows : ndarray of shape (n_groups,), dtype float64
+        Different rows that were asked about, which is what sampling noise goes by.
     estimators : list
         The fitted query models.
     """
 
     n_wrong: np.ndarray
+    n_asked: np.ndarray
     n_rows: np.ndarray
-    n_query: int = 1
     estimators: list = field(default_factory=list)
 
     @property
     def recalls(self) -> np.ndarray:
-        """Share of correct rows, shape (n_groups,)."""
-        return 1.0 - self.n_wrong / self.n_rows
+        """Share of right answers, shape (n_groups,)."""
+        return 1.0 - self.n_wrong / self.n_asked
+
+    @property
+    def n_wrong_rows(self) -> np.ndarray:
+        """Wrong answers in one asking of each row, shape (n_groups,)."""
+        return self.n_wrong * self.n_rows / self.n_asked
 
 
 def make_splits(
-    validation: Any, X: Any, y: np.ndarray, strata: np.ndarray, seed: int
+    validation: Any,
+    X: Any,
+    y: np.ndarray,
+    groups: np.ndarray | None,
+    strata: np.ndarray,
+    seed: int,
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Split rows into training and validation parts.
 
@@ -55,8 +66,8 @@ def make_splits(
     ----------
     validation : int, float or splitter
         Number of folds, share of one stratified hold-out, or a scikit-learn splitter.
-    X, y : array-like
-        Data; only a splitter looks at them.
+    X, y, groups : array-like
+        Data; only a splitter looks at them. ``groups`` may be None.
     strata : ndarray of int of shape (n,)
         What to stratify by.
     seed : int
@@ -71,12 +82,19 @@ def make_splits(
     Raises
     ------
     ValueError
-        If the split cannot be made.
+        If the split cannot be made, or a splitter's parts are not usable.
     """
     if hasattr(validation, "split"):
-        return list(validation.split(X, y))
+        return _checked_splits(validation, X, y, groups)
     counts = np.bincount(strata)
     if isinstance(validation, float):
+        if counts.min() < 2:
+            lonely = np.unique(y[np.isin(strata, np.flatnonzero(counts < 2))]).tolist()
+            raise ValueError(
+                f"validation={validation} needs at least two rows of every class (in "
+                f"every group). Got 1 of class {lonely}: use a number of folds, such "
+                "as validation=5."
+            )
         splitter = StratifiedShuffleSplit(1, test_size=validation, random_state=seed)
         try:
             return list(splitter.split(strata, strata))
@@ -96,6 +114,49 @@ def make_splits(
         warnings.filterwarnings("ignore", message="The least populated class")
         folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
         return list(folds.split(strata, strata))
+
+
+def _checked_splits(splitter, X, y, groups):
+    """Take the parts of a user's splitter; none may be seen in training."""
+    n_rows, splits = len(y), []
+    often = {label for label, n in Counter(y.tolist()).items() if n > 1}
+    try:
+        pairs = [tuple(map(np.asarray, pair)) for pair in splitter.split(X, y, groups)]
+    except TypeError as error:
+        raise TypeError(
+            "validation must be a splitter whose split(X, y, groups) yields pairs of "
+            f"index arrays. Got {splitter!r}: {error}"
+        ) from error
+    for pair in pairs:
+        if len(pair) != 2 or any(
+            part.ndim != 1
+            or part.dtype.kind not in "iu"
+            or not len(part)
+            or part.min() < 0
+            or part.max() >= n_rows
+            for part in pair
+        ):
+            raise ValueError(
+                f"validation.split must yield pairs of index arrays within the {n_rows}"
+                f" rows of X. Got {pair!r} instead."
+            )
+        training, held_out = pair
+        if len(np.intersect1d(training, held_out)):
+            raise ValueError(
+                "validation must hold out rows that are not trained on. The parts of "
+                f"{splitter!r} overlap: recalls on training rows say nothing."
+            )
+        missing = often - set(y[training].tolist())
+        if missing:
+            raise ValueError(
+                f"validation must leave rows of each class to train on. {splitter!r} "
+                f"trains without {sorted(missing, key=str)}: use StratifiedKFold("
+                "shuffle=True) or an integer."
+            )
+        splits.append((training, held_out))
+    if not splits:
+        raise ValueError(f"validation must yield a split. {splitter!r} yields none.")
+    return splits
 
 
 def held_out_errors(
@@ -150,12 +211,15 @@ def held_out_errors(
         for model, training, validation in tasks
     )
     parallel = Parallel(n_jobs=n_jobs, return_as="generator")
-    errors = HeldOutErrors(np.zeros(n_groups), np.zeros(n_groups), n_query)
+    errors = _no_errors(n_groups)
+    is_asked = np.zeros(len(y), dtype=bool)
     results = _with_bar(parallel(calls), len(tasks), verbose)
     for (_, _, validation), (model, wrong) in zip(tasks, results, strict=True):
         errors.estimators.append(model)
         errors.n_wrong += np.bincount(groups[validation][wrong], minlength=n_groups)
-        errors.n_rows += np.bincount(groups[validation], minlength=n_groups)
+        errors.n_asked += np.bincount(groups[validation], minlength=n_groups)
+        is_asked[validation] = True
+    errors.n_rows += np.bincount(groups[is_asked], minlength=n_groups)
     return errors
 
 
@@ -181,13 +245,18 @@ def external_errors(
     models = [set_seeds(clone(estimator), rng) for _ in range(n_query)]
     calls = (delayed(_fit)(model, X, y) for model in models)
     parallel = Parallel(n_jobs=n_jobs, return_as="generator")
-    errors = HeldOutErrors(np.zeros(n_groups), np.zeros(n_groups), n_query)
+    errors = _no_errors(n_groups)
     for model in _with_bar(parallel(calls), n_query, verbose):
-        wrong = np.asarray(model.predict(X_val)) != y_val
+        wrong = _predict(model, X_val, len(y_val), y) != y_val
         errors.estimators.append(model)
         errors.n_wrong += np.bincount(groups_val[wrong], minlength=n_groups)
-        errors.n_rows += np.bincount(groups_val, minlength=n_groups)
+        errors.n_asked += np.bincount(groups_val, minlength=n_groups)
+    errors.n_rows += np.bincount(groups_val, minlength=n_groups)
     return errors
+
+
+def _no_errors(n_groups: int) -> HeldOutErrors:
+    return HeldOutErrors(np.zeros(n_groups), np.zeros(n_groups), np.zeros(n_groups))
 
 
 def _with_bar(results: Iterable, total: int, verbose: int) -> Iterable:
@@ -198,14 +267,31 @@ def _with_bar(results: Iterable, total: int, verbose: int) -> Iterable:
 
 def _fit_and_check(model, X, y, training, validation):
     model = _fit(model, _safe_indexing(X, training), y[training])
-    predicted = np.asarray(model.predict(_safe_indexing(X, validation)))
+    held_out = _safe_indexing(X, validation)
+    predicted = _predict(model, held_out, len(validation), y)
     return model, predicted != y[validation]
+
+
+def _predict(model, X, n_rows, y):
+    """Return predictions after a look whether they are labels of ``y``."""
+    predicted = np.asarray(model.predict(X))
+    if predicted.shape == (n_rows, 1):
+        predicted = predicted[:, 0]
+    if predicted.shape != (n_rows,) or not (
+        set(predicted.tolist()) & set(np.unique(y).tolist())
+    ):
+        raise ValueError(
+            f"estimator must predict one label of y for each of {n_rows} rows. "
+            f"{type(model).__name__}.predict returned {predicted!r} instead."
+        )
+    return predicted
 
 
 def _fit(model, X, y):
     if len(np.unique(y)) == 1:  # many classifiers refuse a single class
         model = DummyClassifier(strategy="most_frequent")
-    return model.fit(X, y)
+    model.fit(X, y)
+    return model
 
 
 def smoothed_errors(errors: HeldOutErrors, smoothing: float | str) -> np.ndarray:
@@ -219,7 +305,7 @@ def smoothed_errors(errors: HeldOutErrors, smoothing: float | str) -> np.ndarray
         A number ``a`` is Laplace's: ``(wrong + a) / (rows + 2 a)``; 0 is the raw
         error. ``"auto"`` is :func:`shrunken_errors`.
     """
-    wrong, rows = errors.n_wrong / errors.n_query, errors.n_rows / errors.n_query
+    wrong, rows = errors.n_wrong_rows, errors.n_rows
     if isinstance(smoothing, str):
         return shrunken_errors(wrong, rows)
     return (wrong + smoothing) / (rows + 2 * smoothing)

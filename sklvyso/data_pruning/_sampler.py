@@ -65,10 +65,12 @@ class DRoPSampler(BaseSampler):
 
     Parameters
     ----------
-    estimator : classifier, skorch net or torch.nn.Module, default=None
-        Query model, cloned for each fit. None is a fast network with one hidden layer
-        on standardised columns (a logistic regression for sparse rows that would not
-        fit into 1 GB when dense). Best is a model like the one trained afterwards.
+    estimator : classifier, skorch net, torch.nn.Module or str, default=None
+        Query model, cloned for each fit; a string is a name of
+        :func:`~sklvyso.networks.available_networks`. None is a fast network with one
+        hidden layer on standardised columns (a logistic regression for sparse rows that
+        would not fit into 1 GB when dense). Best is a model like the one trained
+        afterwards.
     density : float or int, default=0.5
         Fraction of rows to keep, in (0, 1], or their number as an integer; 1 is all.
     quota : {"drop", "uniform", "balanced"}, dict or callable, default="drop"
@@ -183,8 +185,8 @@ class DRoPSampler(BaseSampler):
     >>> X_kept, y_kept = sampler.fit_resample(X, y)
     >>> len(y_kept)
     300
-    >>> sampler.quotas_[1] > 2 * sampler.quotas_[0]
-    True
+    >>> sampler.quotas_
+    array([104, 196])
     """
 
     _sampling_type = "bypass"
@@ -270,6 +272,12 @@ class DRoPSampler(BaseSampler):
         self : DRoPSampler
             The fitted sampler.
         """
+        unknown = set(params) - {"groups", "X_val", "y_val", "groups_val"}
+        if unknown:
+            raise TypeError(
+                "fit takes groups, X_val, y_val and groups_val beside X and y. Got "
+                f"{sorted(unknown)} too."
+            )
         self._select(X, y, **params)
         return self
 
@@ -329,8 +337,16 @@ class DRoPSampler(BaseSampler):
 
     def _select(self, X, y, groups=None, X_val=None, y_val=None, groups_val=None):
         self._validate_params()
+        if isinstance(self.validation, type):
+            raise TypeError(
+                "validation must be an instance. Got the class "
+                f"{self.validation.__name__} instead: write "
+                f"validation={self.validation.__name__}()."
+            )
         rng = check_random_state(self.random_state)
-        data = _inputs.validate(self, X, y, groups)
+        data = _inputs.validate(
+            self, X, y, groups, needs_numbers=self._asks_default_model()
+        )
         self.classes_, self.groups_ = data.classes, data.group_names
         self.class_counts_ = np.bincount(data.codes, minlength=len(self.groups_))
         self.query_estimators_: list = []
@@ -346,13 +362,26 @@ class DRoPSampler(BaseSampler):
         self.sample_indices_ = select_rows(data.codes, self.quotas_, rng)
         self._report(errors, by_group=data.by_group)
 
+    def _asks_models(self) -> bool:
+        return (
+            self.sampling_strategy == "auto"
+            and self.recalls is None
+            and (self.quota == "drop" or callable(self.quota))
+        )
+
+    def _asks_default_model(self) -> bool:
+        return self.estimator is None and self._asks_models()
+
     def _n_select(self, n_rows: int) -> int:
         if isinstance(self.density, Integral) and not isinstance(self.density, bool):
             n_select = int(self.density)
             # 1 as an integer would be one row; nobody means that.
             n_select = n_rows if n_select == 1 else n_select
         else:
-            n_select = math.floor(self.density * n_rows + 0.5)
+            # 0.145 * 100 is 14.499999999999998 in binary
+            n_select = math.floor(round(self.density * n_rows, 9) + 0.5)
+        if callable(self.quota):  # it may keep what it wants
+            return min(max(n_select, 1), n_rows)
         least = int(np.minimum(self.min_per_class, self.class_counts_).sum())
         if not max(least, 1) <= n_select <= n_rows:
             raise ValueError(
@@ -369,7 +398,12 @@ class DRoPSampler(BaseSampler):
         name = "sampling_strategy"
         if callable(wanted):
             wanted = wanted(y)
-        if wanted == "auto":
+            if not isinstance(wanted, dict):
+                raise ValueError(
+                    "sampling_strategy must return a dict of labels and numbers. It "
+                    f"returned {wanted!r}."
+                )
+        if isinstance(wanted, str):
             wanted, name = self.quota, "quota"
         if not isinstance(wanted, dict):
             return None
@@ -379,7 +413,8 @@ class DRoPSampler(BaseSampler):
             key = label.item() if isinstance(label, np.generic) else label
             if key not in position:
                 raise ValueError(
-                    f"{name} must name classes of y, {list(position)}. Got {label!r}."
+                    f"{name} must name classes or groups of the data, "
+                    f"{list(position)}. Got {label!r}."
                 )
             here = position[key]
             if (
@@ -407,7 +442,7 @@ class DRoPSampler(BaseSampler):
             self.class_errors_ = 1.0 - self.class_recalls_
             return None
         errors = self._ask_query_models(data, X_val, y_val, groups_val, rng)
-        unseen = self.groups_[errors.n_rows == 0].tolist()
+        unseen = self.groups_[errors.n_asked == 0].tolist()
         if unseen:
             raise ValueError(
                 f"There is no validation sample of class {unseen}, so that its recall "
@@ -440,7 +475,8 @@ class DRoPSampler(BaseSampler):
             )
         strata = data.codes * len(self.classes_) + data.class_codes
         strata = np.unique(strata, return_inverse=True)[1]
-        splits_of = partial(make_splits, self.validation, rows, data.y, strata)
+        groups = self.groups_[data.codes] if data.by_group else None
+        splits_of = partial(make_splits, self.validation, rows, data.y, groups, strata)
         return held_out_errors(
             model,
             rows,
@@ -477,12 +513,14 @@ class DRoPSampler(BaseSampler):
         )
 
     def _report(self, errors: HeldOutErrors | None, *, by_group: bool) -> None:
-        n_rows = np.zeros(len(self.groups_)) if errors is None else errors.n_rows
+        n_validation = np.zeros(len(self.groups_), dtype=np.int64)
+        if errors is not None:
+            n_validation = errors.n_rows.astype(np.int64)
         self.quota_report_ = {
             "group" if by_group else "class": self.groups_,
             "count": self.class_counts_,
             "recall": self.class_recalls_,
-            "n_validation": (n_rows / self.n_query).astype(np.int64),
+            "n_validation": n_validation,
             "error": self.class_errors_,
             "density": self.class_densities_,
             "kept": self.quotas_,
@@ -492,7 +530,7 @@ class DRoPSampler(BaseSampler):
         uniform = self.class_counts_ * self.target_size_ / self.class_counts_.sum()
         # One row less than the bound is rounding.
         starved = (self.quotas_ + 1 < _STARVED * uniform) & (
-            errors.n_wrong < _FEW_ERRORS * errors.n_query
+            errors.n_wrong_rows < _FEW_ERRORS
         )
         if starved.any():
             warnings.warn(

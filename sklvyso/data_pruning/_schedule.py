@@ -45,14 +45,15 @@ def scaled_max_epochs(max_epochs: int, n_selected: int, n_total: int) -> int:
     >>> scaled_max_epochs(160, n_selected=5_000, n_total=50_000)
     880
     """
-    for name, value, most in (
-        ("max_epochs", max_epochs, None),
-        ("n_selected", n_selected, n_total),
-    ):
+    limits = {"n_total": None, "max_epochs": None, "n_selected": n_total}
+    given = {"n_total": n_total, "max_epochs": max_epochs, "n_selected": n_selected}
+    for name, most in limits.items():
+        value = given[name]
         if not isinstance(value, Integral) or value < 1 or (most and value > most):
             limit = "" if most is None else f" and at most n_total={most}"
             raise ValueError(
                 f"{name} must be an integer >= 1{limit}. Got {value!r} instead."
             )
+    epochs, selected, total = int(max_epochs), int(n_selected), int(n_total)
     # One exact fraction: (total + selected) / (2 selected) * epochs, rounded down.
-    return int(max_epochs * (n_total + n_selected) // (2 * n_selected))
+    return epochs * (total + selected) // (2 * selected)

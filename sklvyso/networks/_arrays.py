@@ -33,7 +33,10 @@ def as_rows(X: Any) -> tuple[Any, tuple[int, ...] | None]:
         If ``X`` has more than four axes.
     """
     if isinstance(X, torch.Tensor):
-        X = X.detach().cpu().numpy()
+        if X.layout is not torch.strided:
+            raise TypeError("X must be dense. Got a sparse tensor: use X.to_dense().")
+        X = X.detach().cpu()
+        X = (X.float() if X.dtype is torch.bfloat16 else X).numpy()
     elif isinstance(X, list | tuple) and _depth(X) > 2:
         X = np.asarray(X)
     n_axes = getattr(X, "ndim", 2)
@@ -94,18 +97,20 @@ def resolve_input_shape(
         known = -math.prod(shape)
         if n_features % known == 0:
             shape = tuple(n_features // known if s == -1 else s for s in shape)
+    if image_shape is not None and -1 not in shape:
+        # (H, W) and (H, W, 1) are the same picture; rows take any of their size.
+        accepted = {shape, (*shape, 1), shape[:-1] if shape[-1] == 1 else shape}
+        is_row = shape == (n_features,)
+        if image_shape not in accepted and not is_row:
+            raise ValueError(
+                f"X must hold images of shape {shape}, the input_shape of this "
+                f"network. Got images of shape {image_shape}."
+            )
     if -1 in shape or math.prod(shape) != n_features:
         raise ValueError(
             f"input_shape must hold as many values as a row of X. Got input_shape="
             f"{tuple(input_shape)} for rows of {n_features} values."
         )
-    if image_shape is not None and shape not in (image_shape, (*image_shape, 1)):
-        # (H, W, 1) and (H, W) are the same picture.
-        if image_shape != (*shape, 1):
-            raise ValueError(
-                f"input_shape must be the shape of the images in X or None. Got "
-                f"input_shape={tuple(input_shape)} for images of shape {image_shape}."
-            )
     return shape
 
 
@@ -155,4 +160,7 @@ def as_tensor(array: np.ndarray) -> torch.Tensor:
     with warnings.catch_warnings():
         # torch fears that we write; we never do.
         warnings.filterwarnings("ignore", message="The given NumPy array is not writ")
-        return torch.from_numpy(np.asarray(array))
+        array = np.asarray(array)
+        if any(stride < 0 for stride in array.strides):
+            array = array.copy()
+        return torch.from_numpy(array)

@@ -81,7 +81,10 @@ class TensorRows(Dataset):
     @staticmethod
     def _pick(tensor: torch.Tensor, index: torch.Tensor | slice) -> torch.Tensor:
         if isinstance(index, slice):
-            return tensor[index]
+            # A module that works in place must not reach the user's array; other types
+            # than float32 are copied when they are converted.
+            part = tensor[index]
+            return part.clone() if part.dtype == torch.float32 else part
         return tensor.index_select(0, index)
 
     def __getitem__(self, index: int) -> tuple[Any, torch.Tensor]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch.nn.parameter import is_lazy
 
 from sklvyso.networks._registry import available_networks, make_network
 
@@ -51,13 +52,17 @@ def build_module(
         If ``source`` is of another kind or yields something other than a module.
     """
     params = dict(module_params or {})
+    if not all(isinstance(key, str) for key in params):
+        raise ValueError(
+            f"module_params must have names as keys. Got {list(params)} instead."
+        )
     if isinstance(source, torch.nn.Module):
         if params:
             raise ValueError(
                 "module_params must be None when module is an instance, which is "
                 f"built already. Got {params!r} instead: pass the class."
             )
-        return copy.deepcopy(source).train()
+        return _finish(copy.deepcopy(source).train(), input_shape)
     if isinstance(source, str):
         return _from_name(source, input_shape, n_outputs, hidden_layer_sizes, params)
     if not callable(source):
@@ -85,6 +90,21 @@ def build_module(
             f"module {_name(source)} must return a torch.nn.Module. It returned "
             f"{type(module).__name__} instead."
         )
+    return _finish(module, input_shape)
+
+
+def _finish(module, input_shape):
+    """Materialise lazy layers, under the seed of the fit, and look for parameters."""
+    if any(is_lazy(parameter) for parameter in module.parameters()):
+        mode = module.training
+        with torch.no_grad():
+            module.eval()(torch.zeros(1, *input_shape))
+        module.train(mode)
+    if not any(parameter.requires_grad for parameter in module.parameters()):
+        raise ValueError(
+            f"module {type(module).__name__} must have parameters that require a "
+            "gradient. It has none, so that there is nothing to train."
+        )
     return module
 
 
@@ -93,6 +113,11 @@ def _from_name(name, input_shape, n_outputs, hidden_layer_sizes, params):
         raise ValueError(
             f"module must be one of {available_networks()}, an nn.Module class or a "
             f"callable. Got {name!r} instead."
+        )
+    taken = {"name", "input_shape", "n_outputs"} & set(params)
+    if taken:
+        raise ValueError(
+            f"module_params must not hold {sorted(taken)}, which come from the data."
         )
     if name == "mlp":
         params = {"hidden_layer_sizes": hidden_layer_sizes} | params
@@ -122,7 +147,7 @@ def _name(source: Any) -> str:
 def check_module(
     module: torch.nn.Module, one_sample: torch.Tensor, n_outputs: int
 ) -> None:
-    """Send one sample through a module and compare the output with the classes.
+    """Send a sample, twice, through a module and compare the output with the classes.
 
     Parameters
     ----------
@@ -136,25 +161,29 @@ def check_module(
     Raises
     ------
     ValueError
-        If the module cannot take the sample, or returns anything but (1, n_outputs).
+        If the module cannot take the sample, or returns anything but (2, n_outputs).
     """
     shape = tuple(one_sample.shape[1:])
     mode = module.training
     module.eval()
     try:
         with torch.no_grad():
-            output = module(one_sample)
-    except (RuntimeError, ValueError, IndexError) as error:
+            output = module(torch.cat([one_sample, one_sample]))
+    except Exception as error:  # whatever the user's forward may raise
         raise ValueError(
             f"module {type(module).__name__} could not process a sample of shape "
             f"{shape} (channels first): {error} Check input_shape and module_params."
         ) from error
     finally:
         module.train(mode)
-    if not isinstance(output, torch.Tensor) or output.shape != (1, n_outputs):
+    if (
+        not isinstance(output, torch.Tensor)
+        or output.shape != (2, n_outputs)
+        or not output.is_floating_point()
+    ):
         got = getattr(output, "shape", type(output).__name__)
         got = tuple(got) if isinstance(got, torch.Size) else got
         raise ValueError(
             f"module {type(module).__name__} must return logits of shape "
-            f"(n, {n_outputs}), one column a class of y. Got {got} for one sample."
+            f"(n, {n_outputs}), one column a class of y. Got {got} for two samples."
         )

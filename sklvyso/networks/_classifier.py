@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
@@ -17,7 +16,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from sklvyso._compat import Interval, Options, StrOptions, _check_sample_weight
 from sklvyso.networks import _fitting
@@ -30,6 +29,20 @@ from sklvyso.networks._random import draw_seed, torch_seed
 from sklvyso.networks._training import OPTIMIZERS, resolve_optimizer
 
 _MODULE_PREFIX = "module__"
+# What makes the net; the rest may change while a training goes on.
+_FIXED = (
+    "module",
+    "module_params",
+    "hidden_layer_sizes",
+    "input_shape",
+    "input_scale",
+    "optimizer",
+    "momentum",
+    "weight_decay",
+    "callbacks",
+    "precision",
+    "device",
+)
 
 
 class NetworkClassifier(ClassifierMixin, BaseEstimator):
@@ -71,7 +84,8 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         ``set_params`` and grid search: ``module__batch_norm=True``.
     optimizer : str or callable, default="adam"
         ``"adam"``, ``"adamw"``, ``"nadam"``, ``"radam"``, ``"adagrad"``, ``"rmsprop"``,
-        ``"sgd"``, or a class or factory that takes the parameters and ``lr``, such as
+        ``"sgd"``, or a class or factory that takes a list of parameters and ``lr`` (and
+        ``weight_decay`` when that is not 0), such as
         ``functools.partial(torch.optim.Adam, fused=True)``.
     lr : float, default=1e-3
         Learning rate, > 0.
@@ -91,23 +105,28 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         Passes over the training set.
     class_weight : dict or "balanced", default=None
         Weights of the classes in the loss, by label; absent classes weigh 1. A batch's
-        loss is the weighted mean, as in :class:`torch.nn.CrossEntropyLoss`.
+        loss is the weighted mean over the batch, as in
+        :class:`torch.nn.CrossEntropyLoss`, so that only ratios within a batch count.
     augment : callable, default=None
         Applied to each training batch: float32 tensor in torch's layout in, the same
-        shape out.
+        shape and type out.
     early_stopping : bool, default=False
-        Hold out a stratified part of the training rows, stop when its loss has not
-        fallen for ``patience`` epochs, and go back to the best epoch.
+        Hold out a stratified part of the training rows (of weight > 0), stop when its
+        loss has not fallen for ``patience`` epochs, and go back to the best epoch.
     validation_fraction : float, default=0.1
         The part held out, in (0, 1); at least one row a class.
     patience : int, default=5
         Epochs without improvement before stopping.
     warm_start : bool, default=False
         Let ``fit`` continue from the present weights and optimiser state for another
-        ``max_epochs``. An interrupt then leaves the state of the last whole epoch.
+        ``max_epochs``; a schedule starts anew. An interrupt then leaves the state of
+        the last whole epoch. Parameters of the training may change in between (``lr``,
+        ``batch_size``, ``class_weight``, ``augment``, ...), those that make the module
+        and the optimiser may not.
     callbacks : list of skorch callbacks, default=None
         Instances, or pairs of name and instance; copied at each fit. A callback that
-        listens to batches or gradients switches off the lean epoch.
+        listens to batches or gradients switches off the lean epoch. skorch's
+        ``EarlyStopping`` ends a fit; any other KeyboardInterrupt is passed on.
     compile : bool, default=False
         Train through :func:`torch.compile`. ``module_`` is the plain module.
     precision : {"float32", "bf16", "fp16"}, default="float32"
@@ -115,7 +134,8 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
     device : str or torch.device, default="auto"
         ``"auto"`` is the GPU when there is one.
     random_state : int, RandomState instance or None, default=None
-        Seeds weights, order of rows, dropout and the validation split.
+        Seeds weights, order of rows, dropout and the validation split. None draws a
+        seed from NumPy's global generator.
     verbose : int, default=0
         1 shows one progress bar on standard error, 0 nothing.
 
@@ -133,11 +153,14 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         Number of values of one sample, of an image too.
     feature_names_in_ : ndarray of shape (n_features,)
         Column names, when ``X`` was a data frame with string columns.
+    best_epoch_ : int
+        With early stopping, the epoch that was gone back to, from 1.
     n_iter_ : int
         Epochs run since the weights were initialised.
     history_ : list of dict
-        One entry an epoch: ``train_loss``, seconds ``dur``, and with a validation set
-        ``valid_loss`` and ``valid_acc``.
+        One entry an epoch: ``train_loss`` (weighted mean of the batches as they were
+        trained on), seconds ``dur``, and with a validation set ``valid_loss``
+        (weighted) and ``valid_acc`` (share of right rows).
     loss_curve_ : ndarray of shape (n_epochs,), dtype float64
         Mean training loss of each epoch.
 
@@ -272,7 +295,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         """
         params = super().get_params(deep=deep)
         if deep and isinstance(self.module_params, dict):
-            params |= {_MODULE_PREFIX + k: v for k, v in self.module_params.items()}
+            params |= {f"{_MODULE_PREFIX}{k}": v for k, v in self.module_params.items()}
         return params
 
     def set_params(self, **params: Any) -> NetworkClassifier:
@@ -296,7 +319,8 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         super().set_params(**params)
         if of_module:
             # A new dict: the old one may belong to the caller.
-            self.module_params = {**(self.module_params or {}), **of_module}
+            before = self.module_params if isinstance(self.module_params, dict) else {}
+            self.module_params = {**before, **of_module}
         return self
 
     # -- fitting ------------------------------------------------------------------
@@ -329,6 +353,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         goes_on = self.warm_start and self.__sklearn_is_fitted__()
         if not goes_on:
             self.__dict__.pop("net_", None)
+            self.__dict__.pop("best_epoch_", None)
         X, codes, weight = self._validate_training(
             X, y, sample_weight, reset=not goes_on
         )
@@ -344,6 +369,9 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         sample_weight: ArrayLike | None = None,
     ) -> NetworkClassifier:
         """Train for one epoch on the given rows, without a validation set.
+
+        A learning-rate schedule goes on from call to call; ``"cosine"`` reaches zero
+        after ``max_epochs`` calls. An interrupt leaves the state before the call.
 
         Parameters
         ----------
@@ -385,9 +413,9 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         )
         if reset:
             self.input_shape_ = shape
-            self.classes_ = np.unique(y if classes is None else classes)
+            self.classes_ = np.unique(y if classes is None else _labels(classes))
         elif classes is not None and not np.array_equal(
-            np.unique(classes), self.classes_
+            _labels(classes), self.classes_
         ):
             raise ValueError(
                 "classes must be the same as at the first call. Got "
@@ -395,20 +423,23 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
             )
         if sample_weight is not None:
             sample_weight = _check_sample_weight(
-                sample_weight, X, dtype=np.float32, ensure_non_negative=True
+                sample_weight, X, dtype=np.float64, ensure_non_negative=True
             )
             if not sample_weight.any():
                 raise ValueError(
                     "Sample weights must contain at least one non-zero number."
                 )
+            # Only their ratios count; huge ones would overflow float32.
+            sample_weight = (sample_weight / sample_weight.max()).astype(np.float32)
         return X, self._encode(y), sample_weight
 
     def _encode(self, y: np.ndarray) -> np.ndarray:
         known = np.isin(y, self.classes_)
         if not known.all():
             raise ValueError(
-                "y must hold only the classes of the first fit, "
-                f"{self.classes_.tolist()}. Got {np.unique(y[~known]).tolist()} too."
+                "y must hold only the classes that are known, those of the first fit "
+                f"or of classes=: {self.classes_.tolist()}. Got "
+                f"{np.unique(y[~known]).tolist()} too."
             )
         return np.searchsorted(self.classes_, y).astype(np.int64)
 
@@ -422,6 +453,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
             device=device,
         )
         self._seed = draw_seed(self.random_state)
+        self._built_with = {name: getattr(self, name) for name in _FIXED}
         self._fresh_net = TrainingNet(
             build_module,
             module__source=self.module,
@@ -433,6 +465,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
             criterion__weight=self._class_weights(codes),
             optimizer=optimizer,
             lr=self.lr,
+            first_lr=self.lr,
             **{f"optimizer__{key}": value for key, value in optimizer_params.items()},
             input_shape=self.input_shape_,
             input_scale=self.input_scale,
@@ -441,7 +474,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
             batch_size=self.batch_size,
             max_epochs=self.max_epochs,
             classes=np.arange(len(self.classes_)),
-            callbacks=copy.deepcopy(self.callbacks),
+            callbacks=_fitting.copy_callbacks(self.callbacks),
             device=device,
             verbose=0,
         )
@@ -449,43 +482,75 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
     def _class_weights(self, codes: np.ndarray) -> torch.Tensor | None:
         if self.class_weight is None:
             return None
-        present = np.unique(codes)
         weights = np.ones(len(self.classes_))
+        # Balancing needs rows of each class, and partial_fit may not have them yet.
+        present = np.unique(codes) if self.class_weight == "balanced" else slice(None)
+        classes = self.classes_[present]
+        labels = self.classes_[codes] if self.class_weight == "balanced" else classes
         weights[present] = compute_class_weight(
-            self.class_weight, classes=self.classes_[present], y=self.classes_[codes]
+            self.class_weight, classes=classes, y=labels
         )
         if not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
             raise ValueError(
                 "class_weight must hold numbers >= 0, not all zero. "
                 f"Got {self.class_weight!r} instead."
             )
-        return torch.tensor(weights, dtype=torch.float32)
+        return torch.tensor(weights / weights.max(), dtype=torch.float32)
 
     def _train(self, X, codes, weight, *, n_epochs, whole_fit=True):
         fresh = self.__dict__.pop("_fresh_net", None)
         net = self.net_ if fresh is None else fresh
         seed = self._seed
-        if fresh is None:  # a continued training must not repeat its random numbers
+        if fresh is None:
+            # A continued training must not repeat its random numbers.
             seed = int(self._later_seeds.randint(np.iinfo(np.int32).max))
+            self._refresh(net, codes)
         rows = TensorRows(X, codes, weight, device=net.device)
         training, validation = rows, None
         if self.early_stopping and whole_fit:
-            kept, held_out = _fitting.split_rows(
-                codes, self.classes_, self.validation_fraction, seed
-            )
-            training, validation = rows.subset(kept), rows.subset(held_out)
+            # The first seed: what was validated on must not be trained on later.
+            training, validation = self._split(rows, codes, weight)
         with torch_seed(seed, net.device):
             if fresh is not None:
                 _fitting.initialize(net, rows, len(self.classes_))
                 self._later_seeds = np.random.RandomState(seed)
             try:
-                _fitting.train(net, training, validation, self, n_epochs, whole_fit)
+                best_epoch = _fitting.train(
+                    net, training, validation, self, n_epochs, whole_fit
+                )
             except BaseException:
-                # A continued training was put back to its last whole epoch.
-                if self.warm_start and len(net.history):
+                # It was put back to its last whole epoch, if it may stay.
+                if len(net.history) and (fresh is None or self.warm_start):
                     self._store(net)
                 raise
+        if best_epoch is not None:
+            self.best_epoch_ = best_epoch
         return self._store(net)
+
+    def _split(self, rows, codes, weight):
+        """Split off validation rows, none of weight zero."""
+        usable = np.arange(len(codes)) if weight is None else np.flatnonzero(weight)
+        kept, held_out = _fitting.split_rows(
+            codes[usable], self.classes_, self.validation_fraction, self._seed
+        )
+        held_out = usable[held_out]
+        kept = np.setdiff1d(np.arange(len(codes)), held_out)
+        return rows.subset(kept), rows.subset(held_out)
+
+    def _refresh(self, net: TrainingNet, codes: np.ndarray) -> None:
+        """Apply parameters that may change in mid-training; refuse the others."""
+        for name, before in self._built_with.items():
+            now = getattr(self, name)
+            if now is not before and repr(now) != repr(before):
+                raise ValueError(
+                    f"{name} cannot change in a training that goes on (warm_start or "
+                    f"partial_fit). Got {now!r} after {before!r}: fit with "
+                    "warm_start=False to start anew."
+                )
+        net.batch_size = self.batch_size
+        net.augment = self.augment
+        weight = self._class_weights(codes)
+        net.criterion_.weight = None if weight is None else weight.to(net.device)
 
     def _store(self, net: TrainingNet) -> NetworkClassifier:
         self.net_ = net
@@ -502,6 +567,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
     @property
     def module_(self) -> torch.nn.Module:
         """The fitted module."""
+        check_is_fitted(self)
         return self.net_.module_
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -567,3 +633,17 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         """
         logits = self._logits(X)
         return self.classes_[logits.argmax(axis=1)]
+
+
+def _labels(classes: ArrayLike) -> np.ndarray:
+    try:
+        labels = np.unique(column_or_1d(classes))
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"classes must be a list of labels of one kind. Got {classes!r}: {error}"
+        ) from error
+    if not len(labels) or (labels.dtype.kind == "f" and np.isnan(labels).any()):
+        raise ValueError(
+            f"classes must hold labels, none of them missing. Got {classes!r} instead."
+        )
+    return labels

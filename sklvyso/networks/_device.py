@@ -36,10 +36,16 @@ def resolve_device(device: str | torch.device) -> str:
             f"device must be 'auto', 'cpu', 'cuda' or another device that torch "
             f"knows. Got {device!r} instead."
         ) from error
-    if resolved.type == "cuda" and not torch.cuda.is_available():
+    is_there = {
+        "cpu": lambda: True,
+        "cuda": torch.cuda.is_available,
+        "mps": torch.backends.mps.is_available,
+        "xpu": torch.xpu.is_available,
+    }.get(resolved.type, lambda: False)
+    if not is_there():
         raise ValueError(
             f"device must be available on this machine. Got {device!r}, but torch "
-            "sees no CUDA device here: use device='auto' or device='cpu'."
+            f"sees no such device here: use device='auto' or device='cpu'."
         )
     return str(resolved)
 

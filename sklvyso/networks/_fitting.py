@@ -4,20 +4,27 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import contextlib
+import copy
 import math
 from collections.abc import Iterator
 
 import numpy as np
 import torch
 from sklearn.model_selection import train_test_split
-from skorch.callbacks import Callback, EarlyStopping
+from skorch.callbacks import Callback
 from skorch.helper import predefined_split
 
 from sklvyso.networks._batches import TensorRows
 from sklvyso.networks._build import check_module
-from sklvyso.networks._net import LastWholeEpoch, TrainingNet, diverged
+from sklvyso.networks._net import TrainingNet, diverged
 from sklvyso.networks._random import torch_seed
-from sklvyso.networks._training import ProgressBar, ScheduledRate, schedule_function
+from sklvyso.networks._training import (
+    LastWholeEpoch,
+    ProgressBar,
+    ScheduledRate,
+    StopEarly,
+    schedule_function,
+)
 
 
 def split_rows(
@@ -32,7 +39,7 @@ def split_rows(
     classes : ndarray of shape (n_classes,)
         Labels, for the error message.
     fraction : float
-        Share of the validation part; it gets one row a class at least.
+        Share of the validation part; both parts get one row a class at least.
     seed : int
         Seed of the split.
 
@@ -57,15 +64,72 @@ def split_rows(
     n_present = int((counts > 0).sum())
     n_valid = max(math.ceil(fraction * len(codes)), n_present)
     n_valid = min(n_valid, len(codes) - n_present)
-    training, validation = train_test_split(
+    parts = train_test_split(
         np.arange(len(codes)), test_size=n_valid, stratify=codes, random_state=seed
     )
-    return np.sort(training), np.sort(validation)
+    for to, source in ((1, 0), (0, 1)):
+        # Stratification rounds rare classes away from one side.
+        for code in np.setdiff1d(np.flatnonzero(counts), codes[parts[to]]):
+            row = parts[source][codes[parts[source]] == code][:1]
+            parts[source] = np.setdiff1d(parts[source], row)
+            parts[to] = np.append(parts[to], row)
+    return np.sort(parts[0]), np.sort(parts[1])
+
+
+def copy_callbacks(callbacks: list | None) -> list | None:
+    """Copy the user's callbacks, so that his instances stay as they are.
+
+    Parameters
+    ----------
+    callbacks : list or None
+        Callbacks, or pairs of name and callback.
+
+    Returns
+    -------
+    copies : list or None
+        Deep copies.
+
+    Raises
+    ------
+    TypeError
+        If one is no skorch callback or cannot be copied.
+    """
+    for entry in callbacks or []:
+        pair = entry if isinstance(entry, tuple) else ("", entry)
+        is_callback = isinstance(pair[-1], Callback) or (
+            isinstance(pair[-1], type) and issubclass(pair[-1], Callback)
+        )
+        if len(pair) != 2 or not isinstance(pair[0], str) or not is_callback:
+            raise TypeError(
+                "callbacks must hold skorch callbacks, or pairs of a name and one. Got "
+                f"{entry!r}."
+            )
+    try:
+        return copy.deepcopy(callbacks)
+    except TypeError as error:
+        raise TypeError(
+            f"callbacks must be such that copy.deepcopy can copy them: {error}."
+        ) from error
 
 
 def initialize(net: TrainingNet, rows: TensorRows, n_outputs: int) -> None:
     """Build module and optimiser and send one row through the module."""
-    net.initialize()
+    try:
+        net.initialize()
+    except TypeError as error:
+        if "module" in str(error):
+            raise
+        raise TypeError(
+            f"optimizer could not be made of {net.optimizer!r}: {error}. It must take "
+            "parameters and lr."
+        ) from error
+    if not isinstance(net.optimizer_, torch.optim.Optimizer):
+        raise TypeError(
+            f"optimizer must make a torch optimiser. {net.optimizer!r} made "
+            f"{net.optimizer_!r} instead."
+        )
+    for group in net.optimizer_.param_groups:
+        group.setdefault("initial_lr", group["lr"])
     # The row must not move the random numbers that the training will use.
     with torch_seed(0, net.device):
         first, _ = rows.take(slice(0, 1))
@@ -106,7 +170,7 @@ def train(
     settings,
     n_epochs: int,
     whole_fit: bool,
-) -> None:
+) -> int | None:
     """Train an initialised net; on an error put it back to its last whole epoch.
 
     Parameters
@@ -123,6 +187,11 @@ def train(
     whole_fit : bool
         Whether the schedule starts anew; otherwise it goes on.
 
+    Returns
+    -------
+    best_epoch : int or None
+        The epoch that early stopping went back to, from 1.
+
     Raises
     ------
     KeyboardInterrupt
@@ -130,34 +199,35 @@ def train(
     ValueError
         If loss or weights are not finite.
     """
+    scale = settings.lr / net.first_lr
     net.lr = settings.lr
-    for group in net.optimizer_.param_groups:  # lr may have been set anew
-        group["lr"] = settings.lr
+    for group in net.optimizer_.param_groups:
+        group["lr"] = group["initial_lr"] * scale
     n_before = len(net.history)
+    # On an error a continued training goes back, a new one is thrown away.
+    last_whole = LastWholeEpoch() if settings.warm_start or n_before else None
+    stop_early = bar = None
     own: list[tuple[str, Callback]] = []
-    factor = schedule_function(settings.lr_schedule, settings.max_epochs)
     if settings.lr_schedule is not None:
+        factor = schedule_function(settings.lr_schedule, settings.max_epochs)
         first_epoch = 0 if whole_fit else n_before
-        own.append(("lr_schedule", ScheduledRate(factor, settings.lr, first_epoch)))
-    if validation is not None:
-        net.train_split = predefined_split(validation)
-        own.append(
-            (
-                "early_stopping",
-                EarlyStopping(patience=settings.patience, load_best=True, sink=_silent),
-            )
-        )
-    last_whole = LastWholeEpoch() if settings.warm_start else None
+        rate = ScheduledRate(factor, settings.lr, scale, first_epoch)
+        own.append(("our_lr_schedule", rate))
     if last_whole is not None:
-        own.append(("last_whole_epoch", last_whole))
-    bar = None
+        own.append(("our_last_whole_epoch", last_whole))
     if settings.verbose and whole_fit:
         bar = ProgressBar(n_epochs, type(settings).__name__)
-        own.append(("progress_bar", bar))
+        own.append(("our_progress_bar", bar))
+    if validation is not None:
+        net.train_split = predefined_split(validation)
+        stop_early = StopEarly(settings.patience, validation)
+        own.append(("our_early_stopping", stop_early))
     try:
         with _attached(net, own), _compiled(net, settings.compile):
             net.partial_fit(training, None, epochs=n_epochs)
-            _check_finite(net)
+        if net.interrupted_:
+            raise KeyboardInterrupt
+        _check_finite(net)
     except BaseException as error:
         if last_whole is not None and hasattr(last_whole, "state_"):
             last_whole.restore(net)
@@ -170,17 +240,13 @@ def train(
                 "sample is not enough): raise them or leave out batch normalisation."
             ) from error
         raise
-
-
-def _silent(*args, **kwargs) -> None:
-    """Take messages of a callback without printing them."""
+    finally:
+        net.module_.eval()
+    return None if stop_early is None else stop_early.best_epoch_
 
 
 def _check_finite(net: TrainingNet) -> None:
-    if net.interrupted_:
-        raise KeyboardInterrupt
-    for name, parameter in net.module_.named_parameters():
-        if not torch.isfinite(parameter).all():
-            raise diverged(
-                len(net.history), net.lr, f"the weights {name!r} are not finite"
-            )
+    values = [*net.module_.named_parameters(), *net.module_.named_buffers()]
+    for name, value in values:
+        if value.is_floating_point() and not torch.isfinite(value).all():
+            raise diverged(len(net.history), net.lr, f"{name!r} is not finite")

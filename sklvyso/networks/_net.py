@@ -3,9 +3,9 @@
 # Authors: The sklvyso developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-import copy
 import math
 import traceback
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from sklvyso.networks._arrays import fold
 from sklvyso.networks._batches import BatchIterator, TensorRows
+from sklvyso.networks._training import StopTraining
 
 # How often a running epoch looks whether its loss is still a number: reading it waits
 # for the device.
@@ -43,6 +44,8 @@ class TrainingNet(NeuralNetClassifier):
         Applied to each training batch, in torch's layout.
     precision : {"float32", "bf16", "fp16"}, default="float32"
         Autocast type on a GPU; the CPU always computes in float32.
+    first_lr : float or None, default=None
+        Learning rate that the optimiser is made with; ``lr`` may move on.
     **kwargs : dict
         Parameters of :class:`skorch.NeuralNetClassifier`.
     """
@@ -55,6 +58,7 @@ class TrainingNet(NeuralNetClassifier):
         input_scale=None,
         augment=None,
         precision="float32",
+        first_lr=None,
         **kwargs,
     ):
         kwargs.setdefault("train_split", None)
@@ -63,6 +67,7 @@ class TrainingNet(NeuralNetClassifier):
         self.input_scale = input_scale
         self.augment = augment
         self.precision = precision
+        self.first_lr = first_lr
 
     interrupted_ = False
     _scaler = None
@@ -71,6 +76,14 @@ class TrainingNet(NeuralNetClassifier):
     def _default_callbacks(self):
         # Losses and accuracies are recorded in run_single_epoch.
         return [("epoch_timer", EpochTimer())]
+
+    def get_params_for_optimizer(self, prefix, named_parameters):
+        """Hand plain parameters to the optimiser, not skorch's one group of them."""
+        args, kwargs = super().get_params_for_optimizer(prefix, named_parameters)
+        groups = args[0]
+        if len(groups) == 1 and set(groups[0]) == {"params"}:
+            args = (list(groups[0]["params"]), *args[1:])
+        return args, kwargs
 
     # -- data ---------------------------------------------------------------------
 
@@ -116,7 +129,13 @@ class TrainingNet(NeuralNetClassifier):
         self._set_training(False)
         iterator = self.get_iterator(self.get_dataset(X), training=False)
         with torch.no_grad():
-            return torch.cat([self.infer(Xi).cpu() for Xi, _ in iterator]).numpy()
+            logits = torch.cat([self.infer(Xi).cpu() for Xi, _ in iterator])
+        if not torch.isfinite(logits).all():
+            raise ValueError(
+                "module returned logits that are not finite. Are the values of X far "
+                "from those of the training rows?"
+            )
+        return logits.numpy()
 
     # -- one step -----------------------------------------------------------------
 
@@ -124,27 +143,52 @@ class TrainingNet(NeuralNetClassifier):
         """Logits of a raw batch."""
         batch = self.prepare(x["X"] if isinstance(x, dict) else x)
         if self.augment is not None and self.module_.training:
-            batch = self.augment(batch)
+            batch = self._augmented(batch)
         dtype = _AUTOCAST.get(self.precision)
         if dtype is None or batch.device.type == "cpu":
             return self.module_(batch, **fit_params)
         with torch.autocast(batch.device.type, dtype=dtype):
             return self.module_(batch, **fit_params).float()
 
+    def _augmented(self, batch):
+        augmented = self.augment(batch)
+        if (
+            not isinstance(augmented, torch.Tensor)
+            or augmented.shape != batch.shape
+            or augmented.dtype != batch.dtype
+        ):
+            got = getattr(augmented, "shape", None)
+            got = type(augmented).__name__ if got is None else f"shape {tuple(got)}"
+            raise ValueError(
+                f"augment must return a float32 tensor of shape {tuple(batch.shape)}, "
+                f"as it got. It returned {got}."
+            )
+        return augmented
+
     def get_loss(self, y_pred, y_true, X=None, *args, **kwargs):
         """Mean cross-entropy, weighted by class and sample."""
+        if not isinstance(y_pred, torch.Tensor) or len(y_pred) != len(y_true):
+            raise ValueError(
+                "module must return a tensor of logits, a row for each row of its "
+                f"input, in training too. Got {type(y_pred).__name__} for "
+                f"{len(y_true)} rows."
+            )
         y_true = torch.as_tensor(y_true).to(self.device, non_blocking=True)
-        if not isinstance(X, dict):
+        weight = self.batch_weight(X, y_true)
+        if weight is None:
             return self.criterion_(y_pred, y_true)
         losses = torch.nn.functional.cross_entropy(y_pred, y_true, reduction="none")
-        weight = self._batch_weight(X, y_true).to(losses)
+        # Not the criterion's own weights: a batch of total weight 0 has loss 0.
         return (losses * weight).sum() / weight.sum().clamp_min(
             torch.finfo(losses.dtype).tiny
         )
 
-    def _batch_weight(self, X, y_true: torch.Tensor) -> torch.Tensor:
-        weight = X["sample_weight"].to(y_true.device, non_blocking=True)
+    def batch_weight(self, X, y_true: torch.Tensor) -> torch.Tensor | None:
+        """Weights of a batch by sample and class, shape (n,); None when all are 1."""
         class_weight = self.criterion_.weight
+        if not isinstance(X, dict):
+            return None if class_weight is None else class_weight[y_true]
+        weight = X["sample_weight"].to(y_true.device, non_blocking=True)
         return weight if class_weight is None else weight * class_weight[y_true]
 
     def train_step_single(self, batch, **fit_params):
@@ -194,34 +238,46 @@ class TrainingNet(NeuralNetClassifier):
         """Run over all batches and record mean loss and, in validation, accuracy."""
         if iterator is None:
             return
-        if training and not self._wants_batches() and not fit_params:
+        notifies = self._wants_batches()
+        if training and not notifies and not fit_params:
             step_fn = self._lean_train_step()
-        n_correct: list[torch.Tensor] = []
-        losses, sizes = [], []
-        wants_batches = self._wants_batches()
+        sums = _EpochSums(self, counts_correct=not training)
         for batch in iterator:
-            if wants_batches:
+            if notifies:
                 self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, **fit_params)
-            losses.append(step["loss"].detach())
-            sizes.append(len(batch[1]))
-            if not training:
-                target = batch[1].to(self.device, non_blocking=True)
-                n_correct.append((step["y_pred"].argmax(dim=1) == target).sum())
-            if wants_batches:
+            sums.add(batch, step)
+            if notifies:
                 self.history.record_batch(f"{prefix}_loss", step["loss"].item())
-                self.history.record_batch(f"{prefix}_batch_size", sizes[-1])
+                self.history.record_batch(f"{prefix}_batch_size", len(batch[1]))
                 self.notify("on_batch_end", batch=batch, training=training, **step)
-            if training and len(losses) % _CHECK_EVERY == 0:
-                self._check_loss(losses[-1].item())
-        mean_loss = np.average(torch.stack(losses).cpu().numpy(), weights=sizes)
+            if training and len(sums.losses) % _CHECK_EVERY == 0:
+                self._check_loss(sums.losses[-1].item())
+        self._record(prefix, sums, training=training)
+
+    def _record(self, prefix: str, sums: "_EpochSums", *, training: bool) -> None:
+        loss = sums.mean_loss()
         if training:
-            self._check_loss(mean_loss)
-        else:
-            accuracy = torch.stack(n_correct).sum().item() / sum(sizes)
-            self.history.record(f"{prefix}_acc", accuracy)
-        self.history.record(f"{prefix}_loss", float(mean_loss))
-        self.history.record(f"{prefix}_batch_count", len(losses))
+            self._check_loss(loss)
+        values = {"loss": loss} if training else {"loss": loss, "acc": sums.accuracy()}
+        for key, value in values.items():
+            name = f"{prefix}_{key}"
+            before = [row[name] for row in self.history[:-1] if name in row]
+            is_best = all(value > v if key == "acc" else value < v for v in before)
+            self.history.record(name, value)
+            self.history.record(f"{name}_best", is_best)
+        self.history.record(f"{prefix}_batch_count", len(sums.losses))
+        if not self.history[-1]["batches"]:
+            # skorch's checkpoints look for a batch.
+            self.history.new_batch()
+            self.history.record_batch(f"{prefix}_loss", loss)
+
+    def validation_loss(self, dataset: TensorRows) -> float:
+        """Mean loss of a data set in evaluation mode."""
+        sums = _EpochSums(self, counts_correct=False)
+        for batch in self.get_iterator(dataset, training=False):
+            sums.add(batch, self.validation_step(batch))
+        return sums.mean_loss()
 
     def _wants_batches(self) -> bool:
         names = ("on_batch_begin", "on_batch_end", "on_grad_computed")
@@ -256,8 +312,42 @@ class TrainingNet(NeuralNetClassifier):
             raise diverged(len(self.history), self.lr, f"the training loss is {loss}")
 
 
+class _EpochSums:
+    """Losses and hits of an epoch, kept on the device until it ends."""
+
+    def __init__(self, net: TrainingNet, *, counts_correct: bool):
+        self.net = net
+        self.counts_correct = counts_correct
+        self.losses: list[torch.Tensor] = []
+        self.totals: list[Any] = []  # weight of each batch
+        self.n_rows = 0
+        self.n_correct: list[torch.Tensor] = []
+
+    def add(self, batch, step) -> None:
+        X, y = batch
+        self.losses.append(step["loss"].detach())
+        self.n_rows += len(y)
+        weight = None
+        if isinstance(X, dict) or self.net.criterion_.weight is not None:
+            weight = self.net.batch_weight(X, y.to(self.net.device))
+        self.totals.append(len(y) if weight is None else weight.sum())
+        if self.counts_correct:
+            hits = step["y_pred"].argmax(dim=1) == y.to(self.net.device)
+            self.n_correct.append(hits.sum())
+
+    def mean_loss(self) -> float:
+        losses = torch.stack(self.losses).double().cpu().numpy()
+        totals = np.array([float(total) for total in self.totals])
+        return float((losses * totals).sum() / totals.sum()) if totals.any() else 0.0
+
+    def accuracy(self) -> float:
+        return torch.stack(self.n_correct).sum().item() / self.n_rows
+
+
 def _asks_to_stop(interrupt: KeyboardInterrupt) -> bool:
-    """Say whether skorch's own EarlyStopping raised this, not the user's Ctrl-C."""
+    """Say whether early stopping raised this, ours or skorch's, not Ctrl-C."""
+    if isinstance(interrupt, StopTraining):
+        return True
     frames = [frame for frame, _ in traceback.walk_tb(interrupt.__traceback__)]
     return frames[-1].f_globals.get("__name__", "").startswith("skorch.callbacks")
 
@@ -274,28 +364,3 @@ def diverged(epoch: int, lr: float, what: str) -> ValueError:
 def has_batch_norm(module: torch.nn.Module) -> bool:
     """Say whether a module holds batch normalisation of any kind."""
     return any(isinstance(layer, _BatchNorm) for layer in module.modules())
-
-
-class LastWholeEpoch(Callback):
-    """Keep a copy of weights and optimiser as of the last whole epoch."""
-
-    def on_train_begin(self, net, **kwargs):
-        """Remember where a continued training starts."""
-        self._store(net)
-
-    def on_epoch_end(self, net, **kwargs):
-        """Remember the epoch that ended."""
-        self._store(net)
-
-    def _store(self, net):
-        self.state_ = copy.deepcopy(
-            (net.module_.state_dict(), net.optimizer_.state_dict())
-        )
-        self.n_epochs_ = len(net.history)
-
-    def restore(self, net):
-        """Put the net back to the last whole epoch."""
-        module_state, optimizer_state = self.state_
-        net.module_.load_state_dict(module_state)
-        net.optimizer_.load_state_dict(optimizer_state)
-        del net.history[self.n_epochs_ :]

@@ -3,10 +3,11 @@
 # Authors: The sklvyso developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+import copy
 import math
 import time
 from collections.abc import Callable, Mapping
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import torch
@@ -89,7 +90,7 @@ def _check_step(schedule: Mapping, max_epochs: int) -> tuple[list[float], float]
     keys = set(schedule) - {"gamma"}
     gamma = schedule.get("gamma", 0.1)
     problem = ValueError(f"{rule}. Got {dict(schedule)!r} instead.")
-    if len(keys) != 1 or not isinstance(gamma, int | float) or not gamma > 0:
+    if len(keys) != 1 or not isinstance(gamma, Real) or not 0 < float(gamma) < math.inf:
         raise problem
     if keys == {"step_size"}:
         step = schedule["step_size"]
@@ -97,6 +98,8 @@ def _check_step(schedule: Mapping, max_epochs: int) -> tuple[list[float], float]
             raise problem
         return list(range(int(step), max_epochs, int(step))), float(gamma)
     if keys != {"milestones"}:
+        raise problem
+    if isinstance(schedule["milestones"], str):
         raise problem
     try:
         milestones = [float(m) for m in schedule["milestones"]]
@@ -108,21 +111,24 @@ def _check_step(schedule: Mapping, max_epochs: int) -> tuple[list[float], float]
 
 
 class ScheduledRate(Callback):
-    """Set the learning rate at the start of each epoch.
+    """Set the learning rate of each parameter group at the start of each epoch.
 
     Parameters
     ----------
     factor : callable
-        Epoch of this training, from 0, to a factor on ``lr``.
+        Epoch of this training, from 0, to a factor on the rates.
     lr : float
-        Base learning rate.
+        Base learning rate, for the record.
+    scale : float, default=1.0
+        Base learning rate now by the one that the optimiser was made with.
     first_epoch : int, default=0
         Epochs done before this training, as ``partial_fit`` does one at a time.
     """
 
-    def __init__(self, factor, lr, first_epoch=0):
+    def __init__(self, factor, lr, scale=1.0, first_epoch=0):
         self.factor = factor
         self.lr = lr
+        self.scale = scale
         self.first_epoch = first_epoch
 
     def on_train_begin(self, net, **kwargs):
@@ -131,11 +137,97 @@ class ScheduledRate(Callback):
 
     def on_epoch_begin(self, net, **kwargs):
         """Set the rate of this epoch."""
-        rate = self.lr * self.factor(self.epoch_)
+        factor = self.factor(self.epoch_)
+        if not isinstance(factor, Real) or not 0 <= float(factor) < math.inf:
+            raise ValueError(
+                "lr_schedule must return a finite factor >= 0. It returned "
+                f"{factor!r} for epoch {self.epoch_}."
+            )
         for group in net.optimizer_.param_groups:
-            group["lr"] = rate
-        net.history.record("lr", float(rate))
+            group["lr"] = group["initial_lr"] * self.scale * float(factor)
+        net.history.record("lr", self.lr * float(factor))
         self.epoch_ += 1
+
+
+class StopTraining(KeyboardInterrupt):
+    """Ends a training without error; skorch ends one by an interrupt."""
+
+
+class StopEarly(Callback):
+    """Stop when the validation loss does not fall, and go back to the best epoch.
+
+    skorch's EarlyStopping asks for a relative gain; here any gain counts, and the
+    weights at the start of a continued training compete.
+
+    Parameters
+    ----------
+    patience : int
+        Epochs without a gain before stopping.
+    validation : TensorRows
+        Evaluated at the start of a continued training.
+    """
+
+    def __init__(self, patience, validation):
+        self.patience = patience
+        self.validation = validation
+
+    def on_train_begin(self, net, **kwargs):
+        """Take the weights of a continued training as the ones to beat."""
+        self.best_loss_, self.best_epoch_ = math.inf, len(net.history)
+        self.misses_ = 0
+        if len(net.history):
+            self._keep(net, net.validation_loss(self.validation))
+
+    def on_epoch_end(self, net, **kwargs):
+        """Compare the epoch that ended with the best one."""
+        loss = net.history[-1]["valid_loss"]
+        if loss < self.best_loss_:
+            self.misses_ = 0
+            self._keep(net, loss)
+            return
+        self.misses_ += 1
+        if self.misses_ >= self.patience:
+            raise StopTraining
+
+    def _keep(self, net, loss):
+        self.best_loss_, self.best_epoch_ = loss, len(net.history)
+        self.state_ = copy.deepcopy(plain_module(net).state_dict())
+
+    def on_train_end(self, net, **kwargs):
+        """Go back to the best weights."""
+        if hasattr(self, "state_"):
+            plain_module(net).load_state_dict(self.state_)
+
+
+class LastWholeEpoch(Callback):
+    """Keep a copy of weights and optimiser as of the last whole epoch."""
+
+    def on_train_begin(self, net, **kwargs):
+        """Remember where a continued training starts."""
+        self._store(net)
+
+    def on_epoch_end(self, net, **kwargs):
+        """Remember the epoch that ended, unless it ended in numbers that are none."""
+        if all(torch.isfinite(p).all() for p in net.module_.parameters()):
+            self._store(net)
+
+    def _store(self, net):
+        self.state_ = copy.deepcopy(
+            (plain_module(net).state_dict(), net.optimizer_.state_dict())
+        )
+        self.n_epochs_ = len(net.history)
+
+    def restore(self, net):
+        """Put the net back to the last whole epoch."""
+        module_state, optimizer_state = self.state_
+        plain_module(net).load_state_dict(module_state)
+        net.optimizer_.load_state_dict(optimizer_state)
+        del net.history[self.n_epochs_ :]
+
+
+def plain_module(net) -> torch.nn.Module:
+    """Return the module beneath torch.compile."""
+    return getattr(net.module_, "_orig_mod", net.module_)
 
 
 class ProgressBar(Callback):

@@ -15,7 +15,13 @@ from sklearn.datasets import load_digits
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    KFold,
+    RepeatedStratifiedKFold,
+    cross_val_score,
+)
 from sklearn.pipeline import make_pipeline as sklearn_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
@@ -69,7 +75,8 @@ def test_every_kind_of_validation(blobs, validation):
 
 
 @pytest.mark.parametrize(
-    "density, n_kept", [(0.1, 60), (0.3333, 200), (17, 17), (1.0, 600)]
+    "density, n_kept",
+    [(0.1, 60), (0.3333, 200), (17, 17), (1.0, 600), (0.0575 / 3, 12)],
 )
 def test_size_is_exact(blobs, density, n_kept):
     sampler = DRoPSampler(LogisticRegression(), density=density, random_state=0)
@@ -296,6 +303,8 @@ def test_group_column_equals_groups(grouped):
     frame = pd.DataFrame(X, columns=["a", "b"]).assign(site=group)
     model = clone(by_keyword).set_params(group_column="site").fit(frame, y)
     np.testing.assert_array_equal(model.sample_indices_, by_keyword.sample_indices_)
+    default = DRoPSampler(group_column="site", random_state=0).fit(frame, y)
+    assert list(default.groups_) == ["easy", "hard"]
 
 
 def test_groups_and_validation_rows_are_routed_through_a_pipeline(grouped):
@@ -332,7 +341,105 @@ def test_external_validation_rows_pass_the_scaler(grouped):
             transform_input=["X_val"],
         )
         pipe.fit(X, y, X_val=X_val, y_val=y_val)
-    np.testing.assert_array_equal(pipe["drop"].sample_indices_, direct.sample_indices_)
+        np.testing.assert_array_equal(
+            pipe["drop"].sample_indices_, direct.sample_indices_
+        )
+        # The sampler as the last step is run by another method of the Pipeline.
+        short = Pipeline(
+            [("scale", StandardScaler()), ("drop", clone(sampler))],
+            transform_input=["X_val"],
+        )
+        short.fit_resample(X, y, X_val=X_val, y_val=y_val)
+    np.testing.assert_array_equal(short["drop"].class_recalls_, direct.class_recalls_)
+
+
+def test_data_frame_validation_rows_must_have_the_columns(grouped):
+    X, y, _ = grouped
+    frame = pd.DataFrame(X, columns=["a", "b"])
+    for model in (None, LogisticRegression()):
+        sampler = DRoPSampler(model, random_state=0)
+        sampler.fit(frame, y, X_val=frame, y_val=y)
+        by_array = clone(sampler).fit(X, y, X_val=X, y_val=y)
+        np.testing.assert_allclose(sampler.class_recalls_, by_array.class_recalls_)
+        with pytest.raises(ValueError, match="feature names"):
+            sampler.fit(frame, y, X_val=frame[["b", "a"]], y_val=y)
+
+
+class Overlapping(KFold):
+    def split(self, X, y=None, groups=None):
+        yield np.arange(len(y)), np.arange(5)
+
+
+class NoPairs(KFold):
+    def split(self, X, y=None, groups=None):
+        yield np.arange(3), np.array([10_000])
+
+
+@pytest.mark.parametrize(
+    "validation, message",
+    [
+        (Overlapping(), "recalls on training rows say nothing"),
+        (NoPairs(), "index arrays within the 600 rows"),
+        (KFold(3), r"trains without \[0\]: use StratifiedKFold"),
+        (KFold, r"validation=KFold\(\)"),
+    ],
+)
+def test_unusable_splitters_are_named(blobs, validation, message):
+    order = np.argsort(blobs[1], kind="stable")
+    with pytest.raises((ValueError, TypeError), match=message):
+        DRoPSampler(LogisticRegression(), validation=validation).fit(
+            blobs[0][order], blobs[1][order]
+        )
+
+
+def test_repeats_do_not_count_as_new_rows(blobs):
+    settings = {"random_state": 0, "smoothing": 5}
+    once = DRoPSampler(LogisticRegression(), **settings).fit(*blobs)
+    often = DRoPSampler(LogisticRegression(), n_query=4, **settings).fit(*blobs)
+    splitter = RepeatedStratifiedKFold(n_splits=5, n_repeats=4, random_state=0)
+    repeated = DRoPSampler(LogisticRegression(), validation=splitter, **settings).fit(
+        *blobs
+    )
+    for sampler in (once, often, repeated):
+        np.testing.assert_array_equal(sampler.quota_report_["n_validation"], [200] * 3)
+        expected = (200 * (1 - sampler.class_recalls_) + 5) / 210
+        np.testing.assert_allclose(sampler.class_errors_, expected)
+
+
+def test_group_splitters_get_the_groups(grouped):
+    X, y, _ = grouped
+    sites = np.arange(400) % 8
+    sampler = DRoPSampler(
+        LogisticRegression(), validation=GroupKFold(4), random_state=0
+    ).fit(X, y, groups=sites)
+    assert len(sampler.query_estimators_) == 4
+
+
+class Talker(LogisticRegression):
+    def __init__(self, answer=None):
+        super().__init__()
+        self.answer = answer
+
+    def predict(self, X):
+        return self.answer if np.ndim(self.answer) else np.full(len(X), self.answer)
+
+
+@pytest.mark.parametrize("answer", [None, "a", np.zeros(3)])
+def test_predictions_that_are_no_labels_are_named(blobs, answer):
+    with pytest.raises(ValueError, match=r"must predict one label of y.*Talker"):
+        DRoPSampler(Talker(answer)).fit(*blobs)
+
+
+def test_rules_without_a_model_take_any_rows(blobs):
+    y = blobs[1]
+    texts = [f"text {i}" for i in range(600)]
+    frame = pd.DataFrame({"a": texts, "b": np.nan})
+    for quota in ("uniform", "balanced", {0: 3}):
+        for X in (texts, frame):
+            kept, labels = DRoPSampler(quota=quota).fit_resample(X, y)
+            assert len(kept) == len(labels) == (403 if isinstance(quota, dict) else 300)
+    with pytest.raises(ValueError, match="TfidfVectorizer"):
+        DRoPSampler().fit(texts, y)
 
 
 # -- in pipelines ---------------------------------------------------------------------
@@ -434,16 +541,18 @@ def test_starved_class_with_few_errors_is_warned_of():
         ({"recalls": [0.5, 0.5]}, r"one entry for each of the 3 classes"),
         ({"recalls": [0.5, 0.5, 2]}, r"recalls must lie in \[0, 1\]"),
         ({"recalls": {0: 0.5, 1: 0.5, 7: 0.1}}, r"Missing: \[2\]; unknown: \[7\]"),
-        ({"quota": {9: 1}}, r"quota must name classes of y.*Got 9"),
+        ({"quota": {9: 1}}, r"quota must name classes or groups.*Got 9"),
+        ({"sampling_strategy": lambda y: None}, r"must return a dict"),
         ({"quota": {0: 10_000}}, r"integer from 0 to 200"),
         ({"quota": {0: 0, 1: 0, 2: 0}}, r"at least one row"),
         ({"quota": lambda recalls, counts, n: [1]}, r"quota must return one integer"),
         ({"sampling_strategy": 0.5}, r"'sampling_strategy' parameter"),
         ({"group_column": 7}, r"group_column must be the position of one of the 3"),
-        ({"group_column": "a"}, r"group_column must be an integer"),
+        ({"group_column": "a"}, r"when X is not a data frame, an integer. Got 'a'"),
         ({"estimator": LinearRegression()}, r"must be a classifier. Got LinearReg"),
         ({"estimator": LogisticRegression}, r"estimator=LogisticRegression\(\)"),
         ({"validation": KFold(600)}, None),
+        ({"quota": lambda r, c, n: c // 9, "min_per_class": 60}, None),
     ],
 )
 def test_bad_parameters_are_named(blobs, options, message):
@@ -468,8 +577,14 @@ def test_bad_data_are_named(blobs):
         sampler.fit(X, y, X_val=X[y < 2], y_val=y[y < 2])
     with pytest.raises(ValueError, match="groups_val must be passed"):
         sampler.fit(X, y, groups=y, X_val=X, y_val=y)
-    with pytest.raises(ValueError, match="inconsistent"):
+    with pytest.raises(ValueError, match=r"groups must have one entry.*600 rows"):
         sampler.fit(X, y, groups=y[:5])
+    with pytest.raises(ValueError, match="groups must be all numbers or all texts"):
+        sampler.fit(X, y, groups=[None, *y[1:]])
+    with pytest.raises(TypeError, match="foo"):
+        sampler.fit(X, y, foo=1)
+    with pytest.raises(ValueError, match=r"at least two rows of every.*class \[3\]"):
+        clone(sampler).set_params(validation=0.2).fit(X, np.r_[y[:-1], 3])
 
 
 @pytest.mark.gpu

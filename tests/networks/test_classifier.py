@@ -19,6 +19,7 @@ from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_digits, make_classification
 from sklearn.ensemble import AdaBoostClassifier, BaggingClassifier, VotingClassifier
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import (
     GridSearchCV,
@@ -34,6 +35,7 @@ from skorch import callbacks as skorch_callbacks
 from torch import nn
 
 from sklvyso.networks import NetworkClassifier, make_network
+from sklvyso.networks._fitting import split_rows
 
 
 @pytest.fixture(scope="module")
@@ -647,7 +649,7 @@ def test_lonely_class_with_early_stopping(digits):
         ({"module": "lenet-5"}, ValueError, r"input_shape=\(8, 8\)"),
         ({"input_shape": (3, 3)}, ValueError, r"\(3, 3\) for rows of 64 values"),
         ({"input_shape": (8, 0)}, ValueError, "positive integers"),
-        ({"module": WrongOutputs}, ValueError, r"shape \(n, 10\).*Got \(1, 3\)"),
+        ({"module": WrongOutputs}, ValueError, r"shape \(n, 10\).*Got \(2, 3\)"),
         ({"module": TwoLayers, "module_params": {"depth": 2}}, TypeError, "depth"),
         ({"module": lambda: 3}, TypeError, "must return a torch.nn.Module"),
         ({"device": "abacus"}, ValueError, "device must be .*abacus"),
@@ -675,6 +677,228 @@ def test_bad_data_is_named(digits):
         net.predict(X[:, :60])
     with pytest.raises(ValueError, match="non-zero"):
         small().fit(X, y, sample_weight=np.zeros(600))
+
+
+class InPlace(nn.Module):
+    """Changes its input."""
+
+    def __init__(self, n_inputs, n_outputs):
+        super().__init__()
+        self.layer = nn.Linear(n_inputs, n_outputs)
+
+    def forward(self, x):
+        x -= 1
+        return self.layer(x)
+
+
+def test_modules_that_work_in_place_leave_the_data_alone(digits, tmp_path):
+    X, y = digits
+    np.save(tmp_path / "X.npy", X)
+    stored = np.load(tmp_path / "X.npy", mmap_mode="r")
+    before = X.copy()
+    for data in (X, stored):
+        net = small(module=InPlace, input_scale=None).fit(data, y)
+        np.testing.assert_array_equal(net.predict_proba(data), net.predict_proba(X))
+    np.testing.assert_array_equal(X, before)
+
+
+def test_reversed_and_strided_arrays(digits):
+    X, y = digits
+    expected = small().fit(X[::-1].copy(), y[::-1].copy())
+    net = small().fit(X[::-1], y[::-1])
+    np.testing.assert_array_equal(net.loss_curve_, expected.loss_curve_)
+    np.testing.assert_array_equal(
+        net.predict_proba(X[::-1, :]), net.predict_proba(X)[::-1]
+    )
+
+
+def test_partial_fit_weighs_classes_that_come_later(digits):
+    X, y = digits
+    net = small(class_weight={0: 1.0, 1: 10.0, 2: 5.0})
+    net.partial_fit(X[y == 0], y[y == 0], classes=np.arange(10))
+    weight = net.net_.criterion_.weight.numpy()
+    np.testing.assert_allclose(weight / weight[0], [1, 10, 5] + [1] * 7, rtol=1e-6)
+
+
+def test_partial_fit_goes_back_after_interrupt_and_divergence(digits):
+    X, y = digits
+    net = small(callbacks=[PressControlC(2)]).partial_fit(X, y)
+    proba = net.predict_proba(X)
+    with pytest.raises(KeyboardInterrupt):
+        net.partial_fit(X, y)
+    np.testing.assert_array_equal(net.predict_proba(X), proba)
+    assert net.n_iter_ == 1
+
+    linear = {"activation": "identity"}
+    net = small(module_params=linear, optimizer="sgd").partial_fit(X, y)
+    proba = net.predict_proba(X)
+    with pytest.raises(ValueError, match="Training diverged"):
+        net.set_params(lr=1e30).partial_fit(X, y)
+    np.testing.assert_array_equal(net.predict_proba(X), proba)
+    assert net.set_params(lr=0.01).partial_fit(X, y).n_iter_ == 2
+
+
+def test_warm_start_refuses_what_it_cannot_change(digits):
+    net = small(warm_start=True).fit(*digits)
+    net.set_params(batch_size=7, class_weight={0: 2.0}, lr=0.001).fit(*digits)
+    assert net.history_[-1]["train_batch_count"] == 86
+    for change in ({"optimizer": "sgd"}, {"hidden_layer_sizes": (3,)}):
+        with pytest.raises(ValueError, match=r"cannot change in a training that goes"):
+            clone(net).fit(*digits).set_params(**change).fit(*digits)
+
+
+def test_early_stopping_of_a_warm_fit_validates_on_the_same_rows(digits):
+    X, y = digits
+    net = small(warm_start=True, early_stopping=True, max_epochs=15).fit(X, y)
+    loss = net.history_[net.best_epoch_ - 1]["valid_loss"]
+    proba = net.predict_proba(X)
+    # A rate that only does harm: the weights at the start are the best.
+    net.set_params(lr=2.0, max_epochs=2).fit(X, y)
+    assert all(epoch["valid_loss"] > loss for epoch in net.history_[15:])
+    assert net.best_epoch_ <= 15
+    np.testing.assert_array_equal(net.predict_proba(X), proba)
+
+
+def test_early_stopping_takes_any_gain(digits):
+    net = small(early_stopping=True, max_epochs=15, lr=1e-7, patience=2).fit(*digits)
+    losses = [epoch["valid_loss"] for epoch in net.history_]
+    assert (np.diff(losses) < 0).all()
+    assert net.n_iter_ == net.best_epoch_ == 15
+
+
+def test_both_parts_of_a_split_hold_every_class():
+    codes = np.r_[np.zeros(1000, int), 1, 1, np.full(40, 2)]
+    training, validation = split_rows(codes, np.arange(3), 0.1, 0)
+    assert set(codes[training]) == set(codes[validation]) == {0, 1, 2}
+    np.testing.assert_array_equal(
+        np.sort(np.r_[training, validation]), np.arange(len(codes))
+    )
+
+
+def test_recorded_losses_are_weighted_means(digits):
+    X, y = digits
+    weight = np.where(np.arange(600) % 7 == 0, 1.0, 1e-4)
+    net = small(lr=1e-12, batch_size=50, max_epochs=2, early_stopping=True).fit(
+        X, y, sample_weight=weight
+    )
+    losses = -np.log(net.predict_proba(X)[np.arange(600), y])
+    kept, held_out = split_rows(y, np.arange(10), 0.1, net._seed)
+    for key, rows in (("train_loss", kept), ("valid_loss", held_out)):
+        expected = np.average(losses[rows], weights=weight[rows])
+        np.testing.assert_allclose(net.history_[-1][key], expected, rtol=1e-5)
+
+
+def test_batches_without_weight_do_no_harm(digits):
+    X, y = digits
+    net = small(class_weight={0: 0.0}, batch_size=1, max_epochs=1).fit(X, y)
+    assert np.isfinite(net.loss_curve_).all()
+    weight = np.where(y == 0, 0, 1e38)
+    small().fit(X, y, sample_weight=weight)
+
+
+class Lazy(nn.Module):
+    def __init__(self, n_outputs):
+        super().__init__()
+        self.layer = nn.LazyLinear(n_outputs)
+
+    def forward(self, x):
+        return self.layer(x)
+
+
+def test_lazy_modules_are_seeded_by_the_fit(digits):
+    one, same, other = (
+        small(module=Lazy, lr=1e-9, random_state=seed)
+        .fit(*digits)
+        .predict_proba(digits[0])
+        for seed in (0, 0, 1)
+    )
+    np.testing.assert_array_equal(one, same)
+    assert np.abs(one - other).max() > 0.01
+
+
+def two_rates(parameters, lr):
+    parameters = list(parameters)
+    groups = [{"params": parameters[:2], "lr": 0.0}, {"params": parameters[2:]}]
+    return torch.optim.SGD(groups, lr=lr)
+
+
+def test_rates_of_parameter_groups_are_kept(digits):
+    net = small(optimizer=two_rates, lr_schedule=lambda epoch: 0.5).fit(*digits)
+    assert [group["lr"] for group in net.net_.optimizer_.param_groups] == [0.0, 0.005]
+
+
+def test_checkpoints_of_skorch_work(digits, tmp_path):
+    for i, checkpoint in enumerate(
+        (
+            skorch_callbacks.TrainEndCheckpoint(dirname=str(tmp_path / "0")),
+            skorch_callbacks.Checkpoint(dirname=str(tmp_path / "1")),
+            skorch_callbacks.Checkpoint(
+                dirname=str(tmp_path / "2"), monitor="train_loss_best"
+            ),
+        )
+    ):
+        small(early_stopping=True, callbacks=[checkpoint]).fit(*digits)
+        assert list((tmp_path / str(i)).iterdir())
+
+
+class ShortInTraining(TwoLayers):
+    def forward(self, x):
+        out = super().forward(x)
+        return out[:-1] if self.training else out
+
+
+class Frozen(TwoLayers):
+    def __init__(self, n_inputs, n_outputs):
+        super().__init__(n_inputs, n_outputs)
+        self.requires_grad_(False)
+
+
+class NotANumberAtLast(TwoLayers):
+    def forward(self, x):
+        out = super().forward(x)
+        return out if self.training or len(x) == 2 else out * float("nan")
+
+
+@pytest.mark.parametrize(
+    "changes, error, message",
+    [
+        ({"module": ShortInTraining}, ValueError, "a row for each row of its input"),
+        ({"module": Frozen}, ValueError, "there is nothing to train"),
+        ({"augment": lambda b: None}, ValueError, "augment must return a float32"),
+        ({"augment": lambda b: b[:1]}, ValueError, r"shape \(1, 64\)"),
+        ({"lr_schedule": lambda e: None}, ValueError, "lr_schedule must return a fin"),
+        ({"lr_schedule": lambda e: -1}, ValueError, "factor >= 0. It returned -1"),
+        ({"lr_schedule": {"milestones": "12"}}, ValueError, "lr_schedule must be"),
+        ({"optimizer": torch.nn.Linear}, TypeError, "optimizer could not be made"),
+        ({"optimizer": lambda p, lr: None}, TypeError, "must make a torch optimiser"),
+        ({"callbacks": [1]}, TypeError, "callbacks must hold skorch callbacks"),
+        ({"module_params": {1: 1}}, ValueError, "must have names as keys"),
+        ({"module_params": {"n_outputs": 1}}, ValueError, "come from the data"),
+        ({"device": "meta"}, ValueError, "device must be available"),
+    ],
+)
+def test_bad_callables_are_named(digits, changes, error, message):
+    with pytest.raises(error, match=message):
+        small(**changes).fit(*digits)
+
+
+def test_logits_that_are_not_finite_are_named(digits):
+    net = small(module=NotANumberAtLast).fit(*digits)
+    with pytest.raises(ValueError, match="logits that are not finite"):
+        net.predict(digits[0])
+
+
+@pytest.mark.parametrize("classes", [[], [0, None], [np.nan, 1.0]])
+def test_bad_classes_are_named(digits, classes):
+    with pytest.raises(ValueError, match="classes must"):
+        small().partial_fit(*digits, classes=classes)
+
+
+def test_module_is_left_in_evaluation_mode(digits):
+    net = small(module=TwoLayers).fit(*digits)
+    assert not net.module_.training
+    with pytest.raises(NotFittedError):
+        small().module_  # noqa: B018
 
 
 def test_verbose_shows_one_bar_and_silence_is_the_default(digits, capfd):
