@@ -49,6 +49,7 @@ __all__ = [
     "recall_std_scorer",
     "worst_class_recall",
     "worst_class_recall_scorer",
+    "worst_class_scorer",
     "worst_group_accuracy",
     "worst_group_accuracy_scorer",
 ]
@@ -300,6 +301,7 @@ def _class_rates(
 
 
 worst_class_recall_scorer = make_scorer(worst_class_recall)
+worst_class_scorer = worst_class_recall_scorer
 recall_gap_scorer = make_scorer(recall_gap, greater_is_better=False)
 recall_std_scorer = make_scorer(recall_std, greater_is_better=False)
 

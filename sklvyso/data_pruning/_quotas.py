@@ -7,6 +7,8 @@ Vysogorets, Ahuja, Kempe, "DRoP: Distributionally Robust Data Pruning", ICLR 202
 # SPDX-License-Identifier: BSD-3-Clause
 
 import warnings
+from numbers import Real
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -79,6 +81,14 @@ def drop_densities(
     >>> drop_densities([0.9, 0.8, 0.5], [100, 100, 100], 80)
     array([0.1, 0.2, 0.5])
     """
+    densities = _densities(
+        recalls, class_counts, n_select, allocation, uniform_mix, min_per_class
+    )
+    _warn_of_perfection(recalls, class_counts, n_select)
+    return densities
+
+
+def _densities(recalls, class_counts, n_select, allocation, uniform_mix, min_per_class):
     errors, counts, n_select = _check(
         recalls, class_counts, n_select, allocation, uniform_mix, min_per_class
     )
@@ -149,14 +159,10 @@ def drop_quotas(
     >>> drop_quotas([0.95, 0.9, 0.1, 0.0], [500, 300, 3, 1], 80, allocation="count")
     array([25, 51,  3,  1])
     """
-    densities = drop_densities(
-        recalls,
-        class_counts,
-        n_select,
-        allocation=allocation,
-        uniform_mix=uniform_mix,
-        min_per_class=min_per_class,
+    densities = _densities(
+        recalls, class_counts, n_select, allocation, uniform_mix, min_per_class
     )
+    _warn_of_perfection(recalls, class_counts, n_select)
     counts = np.asarray(class_counts, dtype=np.int64)
     errors = 1.0 - np.asarray(recalls, dtype=np.float64)
     return round_to_total(densities * counts, counts, int(n_select), errors)
@@ -297,8 +303,8 @@ def _guarantees(counts, n_select, uniform_mix, min_per_class):
 
 
 def _check(recalls, class_counts, n_select, allocation, uniform_mix, min_per_class):
-    recalls = np.asarray(recalls, dtype=np.float64)
-    counts = np.asarray(class_counts)
+    recalls = _array("recalls", recalls, np.float64)
+    counts = _array("class_counts", class_counts)
     if recalls.ndim != 1 or recalls.shape != counts.shape or not len(counts):
         raise ValueError(
             "recalls and class_counts must be one-dimensional, of the same length >= "
@@ -314,7 +320,7 @@ def _check(recalls, class_counts, n_select, allocation, uniform_mix, min_per_cla
         raise ValueError(
             f"allocation must be 'density' or 'count'. Got {allocation!r} instead."
         )
-    if not 0 <= uniform_mix <= 1:
+    if not isinstance(uniform_mix, Real) or not 0 <= float(uniform_mix) <= 1:
         raise ValueError(
             f"uniform_mix must lie in [0, 1]. Got {uniform_mix!r} instead."
         )
@@ -331,12 +337,24 @@ def _check(recalls, class_counts, n_select, allocation, uniform_mix, min_per_cla
             f"with min_per_class={min_per_class}) to {counts.sum()}, the number of "
             f"rows. Got {n_select!r} instead."
         )
-    errors = 1.0 - recalls
-    if not errors.any() and n_select < counts.sum():
+    return 1.0 - recalls, counts.astype(np.float64), int(n_select)
+
+
+def _warn_of_perfection(recalls, class_counts, n_select) -> None:
+    """Warn the caller of the public function that recalls say nothing."""
+    if np.min(recalls) == 1 and n_select < np.sum(class_counts):
         warnings.warn(
             "All recalls are 1, so that no class is harder than another: every class "
             "keeps the same fraction.",
             UserWarning,
-            stacklevel=4,
+            stacklevel=3,
         )
-    return errors, counts.astype(np.float64), int(n_select)
+
+
+def _array(name: str, values: ArrayLike, dtype: Any = None) -> np.ndarray:
+    try:
+        return np.asarray(values, dtype=dtype)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{name} must be a list of numbers, one a class. Got {values!r} instead."
+        ) from error

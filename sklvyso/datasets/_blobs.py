@@ -116,14 +116,14 @@ def make_class_difficulty_blobs(
     >>> X.shape, np.bincount(y)
     ((10, 1), array([7, 3]))
     """
-    spreads = np.asarray(sigmas, dtype=np.float64)
+    spreads = _numbers("sigmas", sigmas)
     if spreads.ndim != 1 or not len(spreads) or not np.all(spreads > 0):
         raise ValueError(f"sigmas must be positive numbers. Got {sigmas!r} instead.")
     counts = _class_counts(n_samples, len(spreads), weights)
     if centers is None:
         means = _place_centers(len(spreads), int(n_features), float(separation))
     else:
-        means = np.asarray(centers, dtype=np.float64)
+        means = _numbers("centers", centers)
         means = means[:, np.newaxis] if means.ndim == 1 else means
     if means.ndim != 2 or len(means) != len(spreads):
         raise ValueError(
@@ -140,6 +140,16 @@ def make_class_difficulty_blobs(
     return (X, y, means) if return_centers else (X, y)
 
 
+def _numbers(name: str, values: ArrayLike) -> np.ndarray:
+    try:
+        numbers = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        numbers = np.array([np.nan])
+    if not np.isfinite(numbers).all():
+        raise ValueError(f"{name} must hold finite numbers. Got {values!r} instead.")
+    return numbers
+
+
 def _class_counts(
     n_samples: int | ArrayLike, n_classes: int, weights: ArrayLike | None
 ) -> np.ndarray:
@@ -147,13 +157,13 @@ def _class_counts(
     if not isinstance(n_samples, Integral):
         counts = np.asarray(n_samples)
         is_count = counts.shape == (n_classes,) and counts.dtype.kind in "iu"
-        if not is_count or counts.min() < 0 or weights is not None:
+        if not is_count or counts.min() < 0 or not counts.any() or weights is not None:
             raise ValueError(
                 f"n_samples must be an int, or {n_classes} non-negative ints without "
                 f"weights. Got {n_samples!r} and weights={weights!r} instead."
             )
         return counts
-    shares = np.ones(n_classes) if weights is None else np.asarray(weights, np.float64)
+    shares = np.ones(n_classes) if weights is None else _numbers("weights", weights)
     is_share = shares.shape == (n_classes,) and np.all(np.isfinite(shares))
     if not is_share or shares.min() < 0 or shares.sum() <= 0:
         raise ValueError(

@@ -9,9 +9,10 @@ from numbers import Integral, Real
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils import Bunch, check_consistent_length, check_random_state
+from sklearn.utils import Bunch, check_random_state
 
 from sklvyso._compat import Interval, StrOptions, validate_params
+from sklvyso.datasets._labelled import labelled_rows
 
 
 @validate_params(
@@ -106,12 +107,16 @@ def make_spurious_groups(
     >>> bunch.images.shape, np.bincount(bunch.group)
     ((20, 8, 8, 3), array([9, 1, 1, 9]))
     """
-    check_consistent_length(images, y)
-    images, y = np.asarray(images), np.asarray(y)
+    images, y = labelled_rows(images, y)
     if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] != 3):
         raise ValueError(
             "images must have shape (n, height, width) or (n, height, width, 3). "
             f"Got {images.shape} instead."
+        )
+    if images.dtype != np.uint8 and not np.issubdtype(images.dtype, np.floating):
+        raise ValueError(
+            "images must be uint8, or floats in [0, 1]. "
+            f"Got dtype {images.dtype} instead."
         )
     labels, codes = np.unique(y, return_inverse=True)
     n_cues = max(2, len(labels)) if n_cues is None else int(n_cues)

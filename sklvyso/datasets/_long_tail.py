@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils import check_random_state
 
 from sklvyso._compat import Interval, StrOptions, validate_params
+from sklvyso.datasets._labelled import labelled_rows
 from sklvyso.datasets._subsets import rank_within_class
 
 
@@ -103,8 +104,7 @@ def make_long_tailed(
     >>> np.bincount(y_tail)
     array([100,  10,   1])
     """
-    check_consistent_length(X, y)
-    X, y = np.asarray(X), np.asarray(y)
+    X, y = labelled_rows(X, y)
     labels, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
     order = np.arange(len(labels))
     if class_order is not None:

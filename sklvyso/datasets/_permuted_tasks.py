@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils import check_random_state
 
 from sklvyso._compat import Interval, StrOptions, validate_params
+from sklvyso.datasets._labelled import labelled_rows
 from sklvyso.datasets._task_rows import stack_tasks, task_rows
 
 
@@ -130,8 +131,7 @@ def make_permuted_tasks(
     >>> np.array_equal(test.data, train.data + 1)
     True
     """
-    check_consistent_length(X, y)
-    X, y = np.asarray(X), np.asarray(y)
+    X, y = labelled_rows(X, y)
     if X.ndim not in (2, 3, 4) or not X.size:
         raise ValueError(
             f"X must have rows and 2, 3 or 4 dimensions. Got shape {X.shape} instead."

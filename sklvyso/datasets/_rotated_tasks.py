@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import scipy.ndimage
 from numpy.typing import ArrayLike
-from sklearn.utils import check_consistent_length
 
 from sklvyso._compat import Interval, StrOptions, validate_params
+from sklvyso.datasets._labelled import labelled_rows
 from sklvyso.datasets._task_rows import stack_tasks, task_rows
 
 
@@ -117,8 +117,7 @@ def make_rotated_tasks(
     array([[1, 3],
            [0, 2]], dtype=uint8)
     """
-    check_consistent_length(images, y)
-    images, y = np.asarray(images), np.asarray(y)
+    images, y = labelled_rows(images, y)
     if images.ndim not in (3, 4):
         raise ValueError(
             f"images must have 3 or 4 dimensions. Got {images.ndim} instead."

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils import check_consistent_length
 
 from sklvyso._compat import Interval, validate_params
+from sklvyso.datasets._labelled import labelled_rows
 from sklvyso.datasets._task_rows import stack_tasks
 
 
@@ -109,8 +109,7 @@ def make_split_tasks(
     >>> tasks.target, tasks.task
     (array([0, 1, 0, 3, 2, 3]), array([0, 0, 0, 1, 1, 1]))
     """
-    check_consistent_length(X, y)
-    X, y = np.asarray(X), np.asarray(y)
+    X, y = labelled_rows(X, y)
     labels = np.unique(y)
     order = labels if class_order is None else np.asarray(class_order)
     if len(order) != len(labels) or not np.array_equal(np.sort(order), labels):

@@ -14,16 +14,21 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sklvyso._compat import Interval, Options, StrOptions, _check_sample_weight
+from sklvyso._compat import Interval, Options, StrOptions
 from sklvyso.networks import _fitting
 from sklvyso.networks._arrays import as_rows, resolve_input_shape, torch_shape
 from sklvyso.networks._batches import TensorRows
 from sklvyso.networks._build import build_module
 from sklvyso.networks._device import resolve_device
+from sklvyso.networks._labels import (
+    class_weights,
+    encode,
+    sample_weights,
+    unique_labels,
+)
 from sklvyso.networks._net import TrainingNet
 from sklvyso.networks._random import draw_seed, torch_seed
 from sklvyso.networks._training import OPTIMIZERS, resolve_optimizer
@@ -413,35 +418,17 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         )
         if reset:
             self.input_shape_ = shape
-            self.classes_ = np.unique(y if classes is None else _labels(classes))
+            self.classes_ = np.unique(y if classes is None else unique_labels(classes))
         elif classes is not None and not np.array_equal(
-            _labels(classes), self.classes_
+            unique_labels(classes), self.classes_
         ):
             raise ValueError(
                 "classes must be the same as at the first call. Got "
                 f"{list(classes)} after {self.classes_.tolist()}."
             )
         if sample_weight is not None:
-            sample_weight = _check_sample_weight(
-                sample_weight, X, dtype=np.float64, ensure_non_negative=True
-            )
-            if not sample_weight.any():
-                raise ValueError(
-                    "Sample weights must contain at least one non-zero number."
-                )
-            # Only their ratios count; huge ones would overflow float32.
-            sample_weight = (sample_weight / sample_weight.max()).astype(np.float32)
-        return X, self._encode(y), sample_weight
-
-    def _encode(self, y: np.ndarray) -> np.ndarray:
-        known = np.isin(y, self.classes_)
-        if not known.all():
-            raise ValueError(
-                "y must hold only the classes that are known, those of the first fit "
-                f"or of classes=: {self.classes_.tolist()}. Got "
-                f"{np.unique(y[~known]).tolist()} too."
-            )
-        return np.searchsorted(self.classes_, y).astype(np.int64)
+            sample_weight = sample_weights(sample_weight, X)
+        return X, encode(y, self.classes_), sample_weight
 
     def _new_net(self, codes: np.ndarray) -> None:
         """Make an untrained net; it becomes ``net_`` when training succeeds."""
@@ -462,7 +449,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
             module__hidden_layer_sizes=tuple(self.hidden_layer_sizes),
             module__module_params=self.module_params,
             criterion=torch.nn.CrossEntropyLoss,
-            criterion__weight=self._class_weights(codes),
+            criterion__weight=class_weights(self.class_weight, self.classes_, codes),
             optimizer=optimizer,
             lr=self.lr,
             first_lr=self.lr,
@@ -478,24 +465,6 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
             device=device,
             verbose=0,
         )
-
-    def _class_weights(self, codes: np.ndarray) -> torch.Tensor | None:
-        if self.class_weight is None:
-            return None
-        weights = np.ones(len(self.classes_))
-        # Balancing needs rows of each class, and partial_fit may not have them yet.
-        present = np.unique(codes) if self.class_weight == "balanced" else slice(None)
-        classes = self.classes_[present]
-        labels = self.classes_[codes] if self.class_weight == "balanced" else classes
-        weights[present] = compute_class_weight(
-            self.class_weight, classes=classes, y=labels
-        )
-        if not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
-            raise ValueError(
-                "class_weight must hold numbers >= 0, not all zero. "
-                f"Got {self.class_weight!r} instead."
-            )
-        return torch.tensor(weights / weights.max(), dtype=torch.float32)
 
     def _train(self, X, codes, weight, *, n_epochs, whole_fit=True):
         fresh = self.__dict__.pop("_fresh_net", None)
@@ -549,7 +518,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
                 )
         net.batch_size = self.batch_size
         net.augment = self.augment
-        weight = self._class_weights(codes)
+        weight = class_weights(self.class_weight, self.classes_, codes)
         net.criterion_.weight = None if weight is None else weight.to(net.device)
 
     def _store(self, net: TrainingNet) -> NetworkClassifier:
@@ -633,17 +602,3 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         """
         logits = self._logits(X)
         return self.classes_[logits.argmax(axis=1)]
-
-
-def _labels(classes: ArrayLike) -> np.ndarray:
-    try:
-        labels = np.unique(column_or_1d(classes))
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"classes must be a list of labels of one kind. Got {classes!r}: {error}"
-        ) from error
-    if not len(labels) or (labels.dtype.kind == "f" and np.isnan(labels).any()):
-        raise ValueError(
-            f"classes must hold labels, none of them missing. Got {classes!r} instead."
-        )
-    return labels

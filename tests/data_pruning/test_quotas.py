@@ -219,6 +219,9 @@ def test_the_worked_example_of_the_two_rules():
         (([0.5, 0.5], [5, 5], 3), {"min_per_class": 2}, r"from 4 \(2 classes"),
         (([0.5, 0.5], [5, 5], 3), {"allocation": "x"}, r"allocation must be"),
         (([0.5, 0.5], [5, 5], 3), {"uniform_mix": 2}, r"uniform_mix must lie"),
+        (([0.5, 0.5], [5, 5], 3), {"uniform_mix": "a"}, r"uniform_mix must lie"),
+        ((["a", "b"], [5, 5], 3), {}, r"recalls must be a list of numbers"),
+        (([0.5, 0.5], [[5], [5, 1]], 3), {}, r"class_counts must be a list"),
         (([0.5, 0.5], [5, 5], 3), {"min_per_class": -1}, r"min_per_class must be"),
     ],
 )
