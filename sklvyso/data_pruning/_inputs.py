@@ -141,14 +141,28 @@ def _values(values: Any, n_rows: int, name: str, of: str) -> np.ndarray:
             f"{name} must have one entry for each of the {n_rows} rows of {of}. "
             f"Got {len(values)} instead."
         )
-    missing = [value is None or value != value for value in values.tolist()]
-    kinds = {isinstance(value, str) for value in values.tolist()}
-    if any(missing) or len(kinds) > 1:
+    if values.dtype.kind not in "fO":
+        return values
+    missing = values != values if values.dtype.kind == "f" else _missing(values)
+    kinds = {isinstance(value, str) for value in values[~missing].tolist()}
+    if missing.any() or len(kinds) > 1:
         raise ValueError(
             f"{name} must be all numbers or all texts, and none may be missing. Got "
-            f"{sum(missing)} missing of {n_rows}: give these rows a value of their own."
+            f"{missing.sum()} missing of {n_rows}: give them a value of their own."
         )
     return values
+
+
+def _missing(values: np.ndarray) -> np.ndarray:
+    """Say which objects are None, NaN or pandas.NA."""
+    return np.array([_is_missing(value) for value in values])
+
+
+def _is_missing(value: Any) -> bool:
+    try:
+        return value is None or not bool(value == value)
+    except TypeError:  # pandas.NA is neither true nor false
+        return True
 
 
 def validate_external(

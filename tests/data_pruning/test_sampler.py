@@ -581,6 +581,10 @@ def test_bad_data_are_named(blobs):
         sampler.fit(X, y, groups=y[:5])
     with pytest.raises(ValueError, match="groups must be all numbers or all texts"):
         sampler.fit(X, y, groups=[None, *y[1:]])
+    with pytest.raises(ValueError, match="Got 1 missing of 600"):
+        sampler.fit(X, y, groups=pd.Series([pd.NA, *y[1:]], dtype="object"))
+    objects = np.array([np.int64(label) for label in y], dtype=object)
+    assert len(sampler.fit(X, y, groups=objects).groups_) == 3
     with pytest.raises(TypeError, match="foo"):
         sampler.fit(X, y, foo=1)
     with pytest.raises(ValueError, match=r"at least two rows of every.*class \[3\]"):
