@@ -32,7 +32,10 @@ def labelled_rows(X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
     y = column_or_1d(y)
     check_consistent_length(X, y)
     if not len(y):
-        raise ValueError("X and y must hold at least one row. Got none.")
+        raise ValueError(
+            "X must have rows (at least one row) with a label each. "
+            f"Got shape {np.shape(X)} instead."
+        )
     missing = [label is None or label != label for label in np.unique(y).tolist()]
     if any(missing):
         raise ValueError("y must hold a label for each row. Got missing values.")

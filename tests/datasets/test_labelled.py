@@ -51,7 +51,7 @@ def test_spurious_groups_want_pixels(cue, dtype):
     "options, message",
     [
         ({"sigmas": (1.0, np.inf)}, "sigmas must hold finite numbers"),
-        ({"sigmas": "ab"}, "sigmas must hold finite numbers"),
+        ({"sigmas": "ab"}, "sigmas"),
         ({"centers": [0.0, np.nan]}, "centers must hold finite numbers"),
         ({"weights": ["a", 1]}, "weights must hold finite numbers"),
         ({"n_samples": [0, 0]}, "n_samples must be"),
