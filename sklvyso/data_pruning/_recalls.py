@@ -312,7 +312,7 @@ def smoothed_errors(errors: HeldOutErrors, smoothing: float | str) -> np.ndarray
 
 
 def shrunken_errors(
-    n_wrong: np.ndarray, n_rows: np.ndarray, *, doubt: float = 2.0
+    n_wrong: np.ndarray, n_rows: np.ndarray, *, doubt: float = 3.0
 ) -> np.ndarray:
     """Pull error rates together as far as they are sampling noise.
 
@@ -320,7 +320,7 @@ def shrunken_errors(
     ----------
     n_wrong, n_rows : ndarray of shape (n_groups,)
         Misclassified and all held-out rows.
-    doubt : float, default=2.0
+    doubt : float, default=3.0
         Standard deviations of chance that count as no difference.
 
     Returns

@@ -41,7 +41,7 @@ from sklvyso.data_pruning._recalls import (
     make_splits,
     smoothed_errors,
 )
-from sklvyso.networks import adopt_estimator
+from sklvyso.networks import adopt_estimator, draw_seed
 
 # Below this share of its uniform quota a class counts as starved, and below this
 # number of errors its recall as uncertain.
@@ -108,7 +108,10 @@ class DRoPSampler(BaseSampler):
         imbalanced-learn's parameter. ``"auto"`` leaves the quotas to ``quota``; a dict,
         or a callable that gets ``y`` and returns one, is as ``quota=dict``.
     random_state : int, RandomState instance or None, default=None
-        Seeds the query models (where their own seed is None), folds, and selection.
+        Seeds the query models (where their own seed is None), folds, and selection. At
+        one seed the rows of a class come in one order whatever the quotas: a larger
+        quota keeps the rows of a smaller one and more, so that densities and rules are
+        compared without that noise.
     n_jobs : int, default=None
         Query fits in parallel.
     verbose : int, default=0
@@ -344,6 +347,8 @@ class DRoPSampler(BaseSampler):
                 f"validation={self.validation.__name__}()."
             )
         rng = check_random_state(self.random_state)
+        # Drawn first, so that query models and quotas do not move the selection.
+        selection_rng = np.random.RandomState(draw_seed(rng))
         data = _inputs.validate(
             self, X, y, groups, needs_numbers=self._asks_default_model()
         )
@@ -359,7 +364,7 @@ class DRoPSampler(BaseSampler):
         self.sampling_strategy_ = dict(
             zip(self.groups_.tolist(), self.quotas_.tolist(), strict=True)
         )
-        self.sample_indices_ = select_rows(data.codes, self.quotas_, rng)
+        self.sample_indices_ = select_rows(data.codes, self.quotas_, selection_rng)
         self._report(errors, by_group=data.by_group)
 
     def _asks_models(self) -> bool:

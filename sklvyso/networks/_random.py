@@ -39,6 +39,11 @@ def torch_seed(seed: int, device: str | torch.device = "cpu") -> Iterator[None]:
     device : str or torch.device, default="cpu"
         Where the block computes.
 
+    Yields
+    ------
+    None
+        The block runs.
+
     Notes
     -----
     The state of torch's generators belongs to the whole process, so that two threads

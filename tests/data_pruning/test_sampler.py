@@ -66,8 +66,9 @@ def test_recalls_come_from_rows_that_the_model_has_not_seen(blobs):
 @pytest.mark.parametrize("validation", [3, 0.25, KFold(4)])
 def test_every_kind_of_validation(blobs, validation):
     X, y = blobs
-    sampler = DRoPSampler(LogisticRegression(), validation=validation, random_state=0)
-    sampler.fit(X, y)
+    sampler = DRoPSampler(
+        LogisticRegression(), validation=validation, smoothing=0, random_state=0
+    ).fit(X, y)
     expected = {3: 600, 0.25: 150}.get(validation, 600)
     assert sampler.quota_report_["n_validation"].sum() == expected
     assert sampler.class_recalls_[0] > sampler.class_recalls_[2]
@@ -88,6 +89,20 @@ def test_size_is_exact(blobs, density, n_kept):
     np.testing.assert_array_equal(
         np.unique(y_kept, return_counts=True)[1], sampler.quotas_
     )
+
+
+def test_a_larger_quota_keeps_the_rows_of_a_smaller_one(blobs):
+    model = LogisticRegression()
+    little = DRoPSampler(model, density=0.1, random_state=0).fit(*blobs)
+    more = DRoPSampler(model, density=0.4, random_state=0).fit(*blobs)
+    assert set(little.sample_indices_) < set(more.sample_indices_)
+    uniform = DRoPSampler(density=0.1, quota="uniform", random_state=0).fit(*blobs)
+    for label in range(3):
+        rows = [
+            set(s.sample_indices_[blobs[1][s.sample_indices_] == label])
+            for s in (little, uniform)
+        ]
+        assert rows[0] <= rows[1] or rows[1] <= rows[0]
 
 
 def test_half_a_row_rounds_up():
