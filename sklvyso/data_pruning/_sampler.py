@@ -97,7 +97,8 @@ class DRoPSampler(BaseSampler):
         are averaged (the paper: 5).
     smoothing : float or "auto", default="auto"
         How errors are steadied before they become quotas. ``"auto"`` pulls them to
-        their common mean as far as their differences are sampling noise; a number is
+        their common mean as far as their differences are sampling noise (what three
+        standard deviations of chance explain counts as no difference); a number is
         Laplace's pseudo-count; 0 is the paper.
     uniform_mix : float, default=0.4
         Share of the uniform density that each class keeps in any case, in [0, 1];
