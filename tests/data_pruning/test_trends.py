@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 
@@ -27,13 +28,16 @@ def fashion(data_home, seed, counts):
             for label, count in enumerate(counts)
         ]
     )
-    scale = np.float32(255)
-    return train.data[rows] / scale, train.target[rows], test.data / scale, test.target
+    # Fifty components: on raw pixels this short training ends anywhere between the
+    # four garments that look alike, and worst-class recall is noise of .1 a seed.
+    reduce = PCA(50, random_state=0).fit(train.data[rows] / 255)
+    X, X_test = (reduce.transform(part / 255) for part in (train.data[rows], test.data))
+    return X, train.target[rows], X_test, test.target
 
 
 def recalls_after(sampler, seed, X, y, X_test, y_test):
     X_kept, y_kept = sampler.fit_resample(X, y)
-    epochs = scaled_max_epochs(12, len(y_kept), len(y))
+    epochs = scaled_max_epochs(16, len(y_kept), len(y))
     model = NetworkClassifier(
         hidden_layer_sizes=(128,), lr=2e-3, max_epochs=epochs, random_state=seed
     ).fit(X_kept, y_kept)
