@@ -91,6 +91,7 @@ def _check_rows(sampler, X, y, *, needs_numbers, reset):
     image_shape = None
     target: dict[str, Any] = {} if y is None else {"y": y}
     is_frame = hasattr(X, "iloc") and hasattr(X, "columns")
+    has_column = sampler.group_column is not None
     numbers = {
         "accept_sparse": ["csr", "csc"],
         "ensure_all_finite": bool(needs_numbers),
@@ -106,12 +107,16 @@ def _check_rows(sampler, X, y, *, needs_numbers, reset):
             )
     else:
         X, image_shape = flatten_images(X)
-        checked = validate_data(sampler, X, **target, **numbers, reset=reset)
+        # A column of groups may hold texts, and so may the columns of the user's model.
+        loosely = numbers | {"dtype": None, "ensure_all_finite": False}
+        as_numbers = needs_numbers and not has_column
+        how = numbers if as_numbers else loosely
+        checked = validate_data(sampler, X, **target, **how, reset=reset)
         X, y = checked if target else (checked, None)
     column = None
-    if sampler.group_column is not None:
+    if has_column:
         X, column = _take_column(X, sampler.group_column)
-    if is_frame and needs_numbers:
+    if needs_numbers and (is_frame or has_column):
         X = check_array(X, estimator=sampler, **numbers)
     if y is not None:
         y = column_or_1d(y, warn=True)
@@ -141,9 +146,9 @@ def _values(values: Any, n_rows: int, name: str, of: str) -> np.ndarray:
             f"{name} must have one entry for each of the {n_rows} rows of {of}. "
             f"Got {len(values)} instead."
         )
-    if values.dtype.kind not in "fO":
+    if values.dtype.kind not in "fOmM":
         return values
-    missing = values != values if values.dtype.kind == "f" else _missing(values)
+    missing = _missing(values) if values.dtype.kind == "O" else values != values
     kinds = {isinstance(value, str) for value in values[~missing].tolist()}
     if missing.any() or len(kinds) > 1:
         raise ValueError(
@@ -269,6 +274,11 @@ def _take_column(X: Any, column: int | str) -> tuple[Any, np.ndarray]:
 
 def given_recalls(recalls: Any, groups: np.ndarray) -> np.ndarray:
     """Return the user's recalls in the order of the groups, shape (n_groups,)."""
+    if hasattr(recalls, "to_dict") and getattr(recalls, "ndim", 0) == 1:
+        # A pandas Series goes by its labels, unless it merely counts its rows.
+        by_label = recalls.to_dict()
+        counts = list(by_label) == list(range(len(recalls)))
+        recalls = recalls.to_numpy() if counts else by_label
     if isinstance(recalls, Mapping):
         missing = [name for name in groups.tolist() if name not in recalls]
         unknown = [name for name in recalls if name not in set(groups.tolist())]
@@ -279,7 +289,7 @@ def given_recalls(recalls: Any, groups: np.ndarray) -> np.ndarray:
             )
         recalls = [recalls[name] for name in groups.tolist()]
     try:
-        values = np.asarray(recalls, dtype=np.float64)
+        values = np.array(recalls, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"recalls must be numbers. Got {recalls!r} instead."

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -85,7 +86,7 @@ def make_splits(
         If the split cannot be made, or a splitter's parts are not usable.
     """
     if hasattr(validation, "split"):
-        return _checked_splits(validation, X, y, groups)
+        return _checked_splits(_seeded(validation, seed), X, y, groups)
     counts = np.bincount(strata)
     if isinstance(validation, float):
         if counts.min() < 2:
@@ -114,6 +115,16 @@ def make_splits(
         warnings.filterwarnings("ignore", message="The least populated class")
         folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
         return list(folds.split(strata, strata))
+
+
+def _seeded(splitter, seed: int):
+    """Return a splitter whose shuffle, if any, has a seed; the user's is left alone."""
+    shuffles = getattr(splitter, "shuffle", True)
+    if not shuffles or getattr(splitter, "random_state", seed) is not None:
+        return splitter
+    splitter = copy.copy(splitter)
+    splitter.random_state = seed
+    return splitter
 
 
 def _checked_splits(splitter, X, y, groups):

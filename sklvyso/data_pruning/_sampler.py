@@ -100,7 +100,7 @@ class DRoPSampler(BaseSampler):
         their common mean as far as their differences are sampling noise (what three
         standard deviations of chance explain counts as no difference); a number is
         Laplace's pseudo-count; 0 is the paper.
-    uniform_mix : float, default=0.4
+    uniform_mix : float, default=0.25
         Share of the uniform density that each class keeps in any case, in [0, 1];
         0 is the paper.
     min_per_class : int, default=1
@@ -160,7 +160,7 @@ class DRoPSampler(BaseSampler):
     The defaults depart from the paper: its bare rule starves classes that the query
     model hardly ever gets wrong. On scikit-learn's digits, with 90 training rows a
     class, these classes then become the worst (see ``benchmarks/drop_defaults.py``).
-    ``smoothing="auto"`` and ``uniform_mix=0.4`` keep the gain where classes really
+    ``smoothing="auto"`` and ``uniform_mix=0.25`` keep the gain where classes really
     differ and fall back to nearly uniform pruning where they do not.
     ``smoothing=0, uniform_mix=0, min_per_class=0`` is the paper.
 
@@ -232,7 +232,7 @@ class DRoPSampler(BaseSampler):
         group_column: int | str | None = None,
         n_query: int = 1,
         smoothing: float | str = "auto",
-        uniform_mix: float = 0.4,
+        uniform_mix: float = 0.25,
         min_per_class: int = 1,
         sampling_strategy: Any = "auto",
         random_state: int | np.random.RandomState | None = None,
@@ -503,7 +503,7 @@ class DRoPSampler(BaseSampler):
         counts = self.class_counts_
         if callable(self.quota):
             return _inputs.check_quotas(
-                self.quota(self.class_recalls_, counts, n_select), counts
+                self.quota(self.class_recalls_.copy(), counts.copy(), n_select), counts
             )
         if self.quota == "uniform":
             return uniform_quotas(counts, n_select, min_per_class=self.min_per_class)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
@@ -358,7 +359,6 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         goes_on = self.warm_start and self.__sklearn_is_fitted__()
         if not goes_on:
             self.__dict__.pop("net_", None)
-            self.__dict__.pop("best_epoch_", None)
         X, codes, weight = self._validate_training(
             X, y, sample_weight, reset=not goes_on
         )
@@ -440,7 +440,8 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
             device=device,
         )
         self._seed = draw_seed(self.random_state)
-        self._built_with = {name: getattr(self, name) for name in _FIXED}
+        # Shallow copies: the user may change a dict of his in place.
+        self._built_with = {name: copy.copy(getattr(self, name)) for name in _FIXED}
         self._fresh_net = TrainingNet(
             build_module,
             module__source=self.module,
@@ -468,6 +469,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
 
     def _train(self, X, codes, weight, *, n_epochs, whole_fit=True):
         fresh = self.__dict__.pop("_fresh_net", None)
+        self.__dict__.pop("best_epoch_", None)
         net = self.net_ if fresh is None else fresh
         seed = self._seed
         if fresh is None:
@@ -510,7 +512,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         """Apply parameters that may change in mid-training; refuse the others."""
         for name, before in self._built_with.items():
             now = getattr(self, name)
-            if now is not before and repr(now) != repr(before):
+            if not _fitting.is_same(now, before):
                 raise ValueError(
                     f"{name} cannot change in a training that goes on (warm_start or "
                     f"partial_fit). Got {now!r} after {before!r}: fit with "

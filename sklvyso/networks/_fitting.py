@@ -7,6 +7,7 @@ import contextlib
 import copy
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -112,6 +113,23 @@ def copy_callbacks(callbacks: list | None) -> list | None:
         ) from error
 
 
+def is_same(now: Any, before: Any) -> bool:
+    """Say whether a parameter is what it was when the net was made.
+
+    Callbacks of one kind count as the same: they are copied anyway.
+    """
+    if now is before:
+        return True
+    if isinstance(now, list | tuple) and isinstance(before, list | tuple):
+        return len(now) == len(before) and all(map(is_same, now, before))
+    if isinstance(now, Callback):
+        return type(now) is type(before)
+    try:
+        return bool(now == before) or repr(now) == repr(before)
+    except (TypeError, ValueError):
+        return repr(now) == repr(before)
+
+
 def initialize(net: TrainingNet, rows: TensorRows, n_outputs: int) -> None:
     """Build module and optimiser and send one row through the module."""
     try:
@@ -143,7 +161,8 @@ def _attached(net: TrainingNet, callbacks: list[tuple[str, Callback]]) -> Iterat
     permanent = net.callbacks_
     for _, callback in callbacks:
         callback.initialize()
-    net.callbacks_ = [*permanent, *callbacks]
+    # First, because an EarlyStopping of the user ends the round.
+    net.callbacks_ = [*callbacks, *permanent]
     try:
         yield
     finally:

@@ -70,6 +70,7 @@ class TrainingNet(NeuralNetClassifier):
         self.first_lr = first_lr
 
     interrupted_ = False
+    wants_to_stop_ = False
     _scaler = None
 
     @property
@@ -213,11 +214,17 @@ class TrainingNet(NeuralNetClassifier):
         self._scaler.step(self.optimizer_)
         self._scaler.update()
 
+    def notify(self, method_name, **cb_kwargs):
+        """Tell all callbacks, and then stop if early stopping asked for it."""
+        super().notify(method_name, **cb_kwargs)
+        if method_name == "on_epoch_end" and self.wants_to_stop_:
+            raise StopTraining
+
     # -- epochs -------------------------------------------------------------------
 
     def fit_loop(self, X, y=None, epochs=None, **fit_params):
         """Train for some epochs; an interrupt is kept in ``interrupted_``."""
-        self.interrupted_ = False
+        self.interrupted_ = self.wants_to_stop_ = False
         self._scaler = self._make_scaler()
         try:
             return super().fit_loop(X, y, epochs=epochs, **fit_params)

@@ -186,8 +186,7 @@ class StopEarly(Callback):
             self._keep(net, loss)
             return
         self.misses_ += 1
-        if self.misses_ >= self.patience:
-            raise StopTraining
+        net.wants_to_stop_ = self.misses_ >= self.patience
 
     def _keep(self, net, loss):
         self.best_loss_, self.best_epoch_ = loss, len(net.history)
@@ -197,6 +196,11 @@ class StopEarly(Callback):
         """Go back to the best weights."""
         if hasattr(self, "state_"):
             plain_module(net).load_state_dict(self.state_)
+        elif len(net.history) and "valid_loss" in net.history[-1]:
+            raise ValueError(
+                "The validation loss of early stopping was not finite in any epoch. "
+                "Are there rows with values far from the others? Scale or clip them."
+            )
 
 
 class LastWholeEpoch(Callback):
@@ -208,7 +212,9 @@ class LastWholeEpoch(Callback):
 
     def on_epoch_end(self, net, **kwargs):
         """Remember the epoch that ended, unless it ended in numbers that are none."""
-        if all(torch.isfinite(p).all() for p in net.module_.parameters()):
+        # Buffers too: batch normalisation may be the first to leave the finite numbers.
+        values = plain_module(net).state_dict().values()
+        if all(torch.isfinite(v).all() for v in values if v.is_floating_point()):
             self._store(net)
 
     def _store(self, net):

@@ -20,6 +20,7 @@ from sklearn.model_selection import (
     GroupKFold,
     KFold,
     RepeatedStratifiedKFold,
+    StratifiedKFold,
     cross_val_score,
 )
 from sklearn.pipeline import make_pipeline as sklearn_pipeline
@@ -421,6 +422,62 @@ def test_repeats_do_not_count_as_new_rows(blobs):
         np.testing.assert_allclose(sampler.class_errors_, expected)
 
 
+def test_splitters_without_a_seed_get_one(blobs):
+    splitter = StratifiedKFold(5, shuffle=True)
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    one, two = (
+        DRoPSampler(LogisticRegression(), validation=splitter, random_state=0)
+        .fit(*blobs)
+        .class_recalls_
+        for _ in range(2)
+    )
+    np.testing.assert_array_equal(one, two)
+    np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+    assert splitter.random_state is None
+
+
+def test_object_arrays_keep_their_groups_and_columns(grouped):
+    X, y, group = grouped
+    mixed = np.empty((400, 3), dtype=object)
+    mixed[:, :2], mixed[:, 2] = X, np.where(group == "hard", "01", "1")
+    for model in (None, LogisticRegression()):
+        sampler = DRoPSampler(model, group_column=2, random_state=0).fit(mixed, y)
+        assert list(sampler.groups_) == ["01", "1"]
+        by_keyword = DRoPSampler(model, random_state=0).fit(X, y, groups=mixed[:, 2])
+        np.testing.assert_array_equal(
+            sampler.sample_indices_, by_keyword.sample_indices_
+        )
+    model = sklearn_pipeline(
+        make_column_transformer((OneHotEncoder(), [2]), remainder="passthrough"),
+        LogisticRegression(),
+    )
+    assert DRoPSampler(model, random_state=0).fit(mixed, y).target_size_ == 200
+
+
+def test_user_arrays_are_not_handed_out(blobs):
+    given = np.array([0.9, 0.5, 0.3])
+
+    def rule(recalls, counts, n_select):
+        recalls[:] = 0
+        counts //= 2
+        return counts
+
+    sampler = DRoPSampler(recalls=given, quota=rule).fit(*blobs)
+    np.testing.assert_array_equal(given, [0.9, 0.5, 0.3])
+    np.testing.assert_array_equal(sampler.class_counts_, [200] * 3)
+    np.testing.assert_array_equal(sampler.quotas_, [100] * 3)
+    assert not np.shares_memory(sampler.class_recalls_, given)
+
+
+def test_recalls_as_a_series_go_by_label(blobs):
+    series = pd.Series([0.3, 0.9, 0.5], index=[2, 0, 1])
+    by_label = DRoPSampler(recalls=series).fit(*blobs)
+    np.testing.assert_array_equal(by_label.class_recalls_, [0.9, 0.5, 0.3])
+    names = np.array(["a", "b", "c"])[blobs[1]]
+    by_place = DRoPSampler(recalls=pd.Series([0.9, 0.5, 0.3])).fit(blobs[0], names)
+    np.testing.assert_array_equal(by_place.class_recalls_, [0.9, 0.5, 0.3])
+
+
 def test_group_splitters_get_the_groups(grouped):
     X, y, _ = grouped
     sites = np.arange(400) % 8
@@ -598,6 +655,8 @@ def test_bad_data_are_named(blobs):
         sampler.fit(X, y, groups=[None, *y[1:]])
     with pytest.raises(ValueError, match="Got 1 missing of 600"):
         sampler.fit(X, y, groups=pd.Series([pd.NA, *y[1:]], dtype="object"))
+    with pytest.raises(ValueError, match="groups must be all numbers or all texts"):
+        sampler.fit(X, y, groups=np.where(y == 0, "NaT", "2020").astype("M8[ns]"))
     objects = np.array([np.int64(label) for label in y], dtype=object)
     assert len(sampler.fit(X, y, groups=objects).groups_) == 3
     with pytest.raises(TypeError, match="foo"):

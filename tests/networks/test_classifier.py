@@ -738,6 +738,51 @@ def test_partial_fit_goes_back_after_interrupt_and_divergence(digits):
     assert net.set_params(lr=0.01).partial_fit(X, y).n_iter_ == 2
 
 
+def test_going_back_includes_batch_normalisation(digits):
+    X, y = digits
+    net = small(module_params={"batch_norm": True}).fit(X, y)
+    proba = net.predict_proba(X)
+    huge = X.copy()
+    huge[:, 3] *= 1e30
+    with pytest.raises(ValueError, match="Training diverged"):
+        net.partial_fit(huge, y)
+    assert net.n_iter_ == 3
+    np.testing.assert_array_equal(net.predict_proba(X), proba)
+
+
+def test_early_stopping_of_the_user_beside_ours(digits):
+    stop = skorch_callbacks.EarlyStopping("train_loss", patience=2, threshold=0.5)
+    net = small(early_stopping=True, max_epochs=50, patience=50, callbacks=[stop])
+    net.fit(*digits)
+    losses = [epoch["valid_loss"] for epoch in net.history_]
+    assert len(losses) < 50 and net.best_epoch_ == np.argmin(losses) + 1
+
+
+def test_best_epoch_goes_when_training_goes_on(digits):
+    net = small(early_stopping=True).fit(*digits)
+    assert net.best_epoch_ == 3
+    assert not hasattr(net.partial_fit(*digits), "best_epoch_")
+
+
+def test_validation_loss_that_is_never_finite_is_named(digits):
+    X, y = digits
+    net = small(early_stopping=True, module_params={"activation": "identity"})
+    seed = check_random_state(0).randint(2**31 - 1)
+    _, held_out = split_rows(y, np.arange(10), 0.1, seed)
+    X = X.copy()
+    X[held_out] = 3e38
+    with pytest.raises(ValueError, match="validation loss of early stopping"):
+        net.fit(X, y)
+
+
+def test_equal_parameters_may_come_anew_in_a_continued_training(digits):
+    listed = [skorch_callbacks.EpochTimer()]
+    net = small(warm_start=True, callbacks=[("timer", *listed)], max_epochs=1)
+    net.fit(*digits).set_params(hidden_layer_sizes=[16], momentum=np.float64(0.9))
+    net.set_params(callbacks=copy.deepcopy(net.callbacks)).fit(*digits)
+    assert net.n_iter_ == 2
+
+
 def test_warm_start_refuses_what_it_cannot_change(digits):
     net = small(warm_start=True).fit(*digits)
     net.set_params(batch_size=7, class_weight={0: 2.0}, lr=0.001).fit(*digits)
