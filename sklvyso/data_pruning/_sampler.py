@@ -190,7 +190,7 @@ class DRoPSampler(BaseSampler):
     >>> len(y_kept)
     300
     >>> sampler.quotas_
-    array([104, 196])
+    array([ 92, 208])
     """
 
     _sampling_type = "bypass"
