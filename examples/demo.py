@@ -59,6 +59,7 @@ def make_pipeline(sampler, n_rows):
         hidden_layer_sizes=(128,),
         batch_size=128 if n_rows > 2000 else 32,
         max_epochs=epochs,
+        lr_schedule="cosine",
         random_state=0,
     )
     steps = [("scale", StandardScaler()), ("drop", sampler), ("network", network)]

@@ -483,7 +483,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
             training, validation = self._split(rows, codes, weight)
         with torch_seed(seed, net.device):
             if fresh is not None:
-                _fitting.initialize(net, rows, len(self.classes_))
+                _fitting.start_net(net, rows, len(self.classes_))
                 self._later_seeds = np.random.RandomState(seed)
             try:
                 best_epoch = _fitting.train(

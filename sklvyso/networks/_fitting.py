@@ -130,7 +130,7 @@ def is_same(now: Any, before: Any) -> bool:
         return repr(now) == repr(before)
 
 
-def initialize(net: TrainingNet, rows: TensorRows, n_outputs: int) -> None:
+def start_net(net: TrainingNet, rows: TensorRows, n_outputs: int) -> None:
     """Build module and optimiser and send one row through the module."""
     try:
         net.initialize()
