@@ -235,7 +235,7 @@ def train(
     if last_whole is not None:
         own.append(("our_last_whole_epoch", last_whole))
     if settings.verbose and whole_fit:
-        bar = ProgressBar(n_epochs, type(settings).__name__)
+        bar = ProgressBar(n_epochs, "fit ")
         own.append(("our_progress_bar", bar))
     if validation is not None:
         net.train_split = predefined_split(validation)

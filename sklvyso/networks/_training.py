@@ -5,7 +5,6 @@
 
 import copy
 import math
-import time
 from collections.abc import Callable, Mapping
 from numbers import Integral, Real
 from typing import Any
@@ -108,6 +107,10 @@ def _check_step(schedule: Mapping, max_epochs: int) -> tuple[list[float], float]
     if any(not m > 0 for m in milestones):
         raise problem
     return [m * max_epochs if m < 1 else m for m in milestones], float(gamma)
+
+
+# Within 80 columns, where tqdm cuts lines off.
+_BAR_FORMAT = "{desc}|{bar:8}|{n_fmt}/{total_fmt} epochs, {elapsed_s:.1f} s{postfix}"
 
 
 class ScheduledRate(Callback):
@@ -253,17 +256,17 @@ class ProgressBar(Callback):
 
     def on_train_begin(self, net, **kwargs):
         """Open the bar."""
-        self.bar_ = tqdm(total=self.n_epochs, desc=self.description, unit="epoch")
-        self.start_ = time.perf_counter()
+        self.bar_ = tqdm(
+            total=self.n_epochs, desc=self.description, bar_format=_BAR_FORMAT
+        )
 
     def on_epoch_end(self, net, **kwargs):
         """Show the epoch that ended."""
         row = net.history[-1]
-        shown = {"loss": f"{row['train_loss']:.4g}"}
+        shown = {"loss": f"{row['train_loss']:.3g}"}
         if "valid_loss" in row:
-            shown["valid_loss"] = f"{row['valid_loss']:.4g}"
+            shown["valid_loss"] = f"{row['valid_loss']:.3g}"
             shown["valid_acc"] = f"{row['valid_acc']:.3f}"
-        shown["seconds"] = f"{time.perf_counter() - self.start_:.1f}"
         self.bar_.set_postfix(shown, refresh=False)
         self.bar_.update()
 

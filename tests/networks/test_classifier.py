@@ -953,7 +953,7 @@ def test_verbose_shows_one_bar_and_silence_is_the_default(digits, capfd):
     out, err = capfd.readouterr()
     assert out == ""
     assert "3/3" in err
-    for word in ("loss=", "valid_acc=", "seconds="):
+    for word in ("loss=", "valid_acc=", " s, "):
         assert word in err
 
 
