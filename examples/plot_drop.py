@@ -86,6 +86,7 @@ plt.show()
 
 # %%
 # Random pruning loses the rare digits first; DRoP spends the same number of rows on
-# the classes that the model gets wrong. Balancing the counts helps too here, because
-# rare and hard nearly coincide; it needs no query model, but it cannot tell a rare easy
-# class from a rare hard one.
+# the classes that the model gets wrong. Balancing the counts does better still here:
+# rare and hard coincide, so that counts alone point the right way, without a query
+# model. They could not tell a rare easy class from a rare hard one, nor find the hard
+# class among equally large ones. ``DRoPSampler(allocation="count")`` lies between.

@@ -23,6 +23,7 @@ from sklearn.utils import _safe_indexing, check_random_state
 from sklvyso._compat import (
     HasMethods,
     Interval,
+    InvalidParameterError,
     RealNotInt,
     StrOptions,
     transformed_metadata,
@@ -340,6 +341,14 @@ class DRoPSampler(BaseSampler):
     # -- steps --------------------------------------------------------------------
 
     def _select(self, X, y, groups=None, X_val=None, y_val=None, groups_val=None):
+        if isinstance(self.sampling_strategy, Real) or (
+            isinstance(self.sampling_strategy, str) and self.sampling_strategy != "auto"
+        ):
+            raise InvalidParameterError(
+                "The 'sampling_strategy' parameter of DRoPSampler must be 'auto', a "
+                f"dict or a callable. Got {self.sampling_strategy!r} instead. For the "
+                "fraction of rows to keep use density, for other rules quota."
+            )
         self._validate_params()
         if isinstance(self.validation, type):
             raise TypeError(

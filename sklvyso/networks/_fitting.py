@@ -132,20 +132,7 @@ def is_same(now: Any, before: Any) -> bool:
 
 def start_net(net: TrainingNet, rows: TensorRows, n_outputs: int) -> None:
     """Build module and optimiser and send one row through the module."""
-    try:
-        net.initialize()
-    except TypeError as error:
-        if "module" in str(error):
-            raise
-        raise TypeError(
-            f"optimizer could not be made of {net.optimizer!r}: {error}. It must take "
-            "parameters and lr."
-        ) from error
-    if not isinstance(net.optimizer_, torch.optim.Optimizer):
-        raise TypeError(
-            f"optimizer must make a torch optimiser. {net.optimizer!r} made "
-            f"{net.optimizer_!r} instead."
-        )
+    net.initialize()
     for group in net.optimizer_.param_groups:
         group.setdefault("initial_lr", group["lr"])
     # The row must not move the random numbers that the training will use.

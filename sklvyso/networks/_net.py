@@ -86,6 +86,22 @@ class TrainingNet(NeuralNetClassifier):
             args = (list(groups[0]["params"]), *args[1:])
         return args, kwargs
 
+    def initialize_optimizer(self, *args, **kwargs):
+        """Make the optimiser, or say that ``optimizer`` is none."""
+        try:
+            super().initialize_optimizer(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(
+                f"optimizer could not be made of {self.optimizer!r}: {error}. It must "
+                "take a list of parameters and lr."
+            ) from error
+        if not isinstance(self.optimizer_, torch.optim.Optimizer):
+            raise TypeError(
+                f"optimizer must make a torch optimiser. {self.optimizer!r} made "
+                f"{self.optimizer_!r} instead."
+            )
+        return self
+
     # -- data ---------------------------------------------------------------------
 
     def check_data(self, X, y):

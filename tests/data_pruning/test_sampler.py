@@ -618,7 +618,7 @@ def test_starved_class_with_few_errors_is_warned_of():
         ({"quota": {0: 10_000}}, r"integer from 0 to 200"),
         ({"quota": {0: 0, 1: 0, 2: 0}}, r"at least one row"),
         ({"quota": lambda recalls, counts, n: [1]}, r"quota must return one integer"),
-        ({"sampling_strategy": 0.5}, r"'sampling_strategy' parameter"),
+        ({"sampling_strategy": 0.5}, r"'sampling_strategy' parameter.*use density"),
         ({"group_column": 7}, r"group_column must be the position of one of the 3"),
         ({"group_column": "a"}, r"when X is not a data frame, an integer. Got 'a'"),
         ({"estimator": LinearRegression()}, r"must be a classifier. Got LinearReg"),

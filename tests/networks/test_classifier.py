@@ -916,6 +916,7 @@ class NotANumberAtLast(TwoLayers):
         ({"lr_schedule": {"milestones": "12"}}, ValueError, "lr_schedule must be"),
         ({"optimizer": torch.nn.Linear}, TypeError, "optimizer could not be made"),
         ({"optimizer": lambda p, lr: None}, TypeError, "must make a torch optimiser"),
+        ({"hidden_layer_sizes": ("a",)}, TypeError, "^each of hidden_layer_sizes"),
         ({"callbacks": [1]}, TypeError, "callbacks must hold skorch callbacks"),
         ({"module_params": {1: 1}}, ValueError, "must have names as keys"),
         ({"module_params": {"n_outputs": 1}}, ValueError, "come from the data"),
