@@ -1,0 +1,188 @@
+"""Which tensors of a module are pruned, under which names."""
+
+# Authors: The sklvyso developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.parameter import is_lazy
+
+# Layers whose ``weight`` is pruned and counted; biases and norms never are.
+PRUNABLE_LAYERS = (nn.Linear, nn.modules.conv._ConvNd, nn.Bilinear)
+
+
+def check_module_type(module: Any) -> nn.Module:
+    """Return the plain module, without torch.compile's wrapper.
+
+    Raises
+    ------
+    TypeError
+        If it is not an nn.Module, or is a class or a TorchScript module.
+    """
+    if isinstance(module, type) and issubclass(module, nn.Module):
+        raise TypeError(
+            "module must be an nn.Module instance. Got the class "
+            f"{module.__name__} instead: write {module.__name__}(...)."
+        )
+    if not isinstance(module, nn.Module):
+        raise TypeError(
+            f"module must be a torch.nn.Module. Got {type(module).__name__} instead."
+        )
+    if isinstance(module, torch.jit.ScriptModule):
+        raise TypeError(
+            "module must be a plain nn.Module. Got a TorchScript module instead: pass "
+            "the module that it was made from."
+        )
+    return getattr(module, "_orig_mod", module)
+
+
+def prunable_weights(
+    module: nn.Module, exclude: Sequence[str] = ()
+) -> dict[str, torch.Tensor]:
+    """Collect the weights that are pruned and counted, in order of registration.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Its convolutions, transposed convolutions, linear and bilinear layers count.
+    exclude : sequence of str, default=()
+        Regular expressions; weights whose name matches one (from its start) are left
+        out.
+
+    Returns
+    -------
+    weights : dict of str to tensor
+        ``"<path of the layer>.weight"`` to the weight as the layer computes with it
+        before any mask of :mod:`torch.nn.utils.prune`: the values of ``weight_orig`` or
+        of the parametrised tensor where there is one. A shared weight comes once,
+        under its first name.
+
+    Raises
+    ------
+    ValueError
+        If nothing is left to prune, a pattern matches nothing, or a layer is lazy.
+    """
+    weights: dict[str, torch.Tensor] = {}
+    seen: set[int] = set()
+    for path, layer in module.named_modules():
+        if not isinstance(layer, PRUNABLE_LAYERS):
+            continue
+        name = f"{path}.weight" if path else "weight"
+        weight = getattr(layer, "weight_orig", None)
+        if weight is None:
+            weight = layer.weight
+        if is_lazy(weight):
+            raise ValueError(
+                f"module has a lazy layer {path!r} without weights. Send one batch "
+                "through the module first."
+            )
+        # A parametrised weight is computed anew at each access.
+        key = (
+            id(layer)
+            if torch.nn.utils.parametrize.is_parametrized(layer, "weight")
+            else id(weight)
+        )
+        if key not in seen:
+            seen.add(key)
+            weights[name] = weight
+    left = _without(weights, exclude)
+    if not left:
+        raise ValueError(
+            f"module {type(module).__name__} must have a convolution or linear layer "
+            "to prune. It has none"
+            + (
+                f" besides those that exclude={list(exclude)!r} names."
+                if weights
+                else "."
+            )
+        )
+    return left
+
+
+def _without(weights, exclude):
+    if isinstance(exclude, str):
+        raise TypeError(
+            f"exclude must be a sequence of patterns. Got the string {exclude!r}: "
+            f"write exclude=({exclude!r},)."
+        )
+    for pattern in exclude:
+        if not any(re.match(pattern, name) for name in weights):
+            raise ValueError(
+                f"exclude must hold patterns of weight names. {pattern!r} matches none "
+                f"of {list(weights)}."
+            )
+    return {
+        name: weight
+        for name, weight in weights.items()
+        if not any(re.match(pattern, name) for pattern in exclude)
+    }
+
+
+def check_masks(
+    masks: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]
+) -> dict[str, np.ndarray]:
+    """Turn masks of any array kind into bool arrays, without copies where possible.
+
+    Parameters
+    ----------
+    masks : mapping of str to array-like
+        Zeros and ones, or bools; NumPy arrays or tensors on any device.
+    shapes : mapping of str to tuple of int
+        Names that may have a mask, and their shapes.
+
+    Returns
+    -------
+    masks : dict of str to ndarray of bool
+        In the order given.
+
+    Raises
+    ------
+    TypeError
+        If masks is not a mapping.
+    ValueError
+        If a name is unknown, or a mask has another shape or other values.
+    """
+    if not isinstance(masks, Mapping):
+        raise TypeError(
+            "masks must be a dict of parameter name to array. Got "
+            f"{type(masks).__name__} instead."
+        )
+    checked = {}
+    for name, mask in masks.items():
+        if name not in shapes:
+            raise ValueError(
+                f"masks must have names of prunable weights. Got {name!r}; there are "
+                f"{list(shapes)}."
+            )
+        array = _as_bool(mask, name)
+        if array.shape != tuple(shapes[name]):
+            raise ValueError(
+                f"masks[{name!r}] must have the shape of the weight, "
+                f"{tuple(shapes[name])}. Got {array.shape} instead."
+            )
+        checked[name] = array
+    return checked
+
+
+def _as_bool(mask: Any, name: str) -> np.ndarray:
+    if isinstance(mask, torch.Tensor):
+        mask = mask.detach().cpu().numpy()
+    array = np.asarray(mask)
+    if array.dtype == bool:
+        return array
+    if array.dtype.kind not in "iuf":
+        raise ValueError(
+            f"masks[{name!r}] must hold zeros and ones. Got dtype {array.dtype}."
+        )
+    kept = array != 0
+    if not (array[kept] == 1).all():
+        raise ValueError(
+            f"masks[{name!r}] must hold zeros and ones. Got other values, such as "
+            f"{array[kept][array[kept] != 1][0]!r}."
+        )
+    return kept
