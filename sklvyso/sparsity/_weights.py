@@ -104,6 +104,16 @@ def prunable_weights(
     return left
 
 
+def maskable_weights(module: nn.Module) -> dict[str, torch.Tensor]:
+    """Collect the weights that may have a mask: prunable ones and embeddings."""
+    weights = prunable_weights(module)
+    known = {id(weight) for weight in weights.values()}
+    for path, layer in module.named_modules():
+        if isinstance(layer, nn.Embedding) and id(layer.weight) not in known:
+            weights[f"{path}.weight" if path else "weight"] = layer.weight
+    return weights
+
+
 def _without(weights, exclude):
     if isinstance(exclude, str):
         raise TypeError(

@@ -1,0 +1,11 @@
+"""Errors of the room."""
+
+# Authors: The sklvyso developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+
+class UnsupportedModuleError(ValueError):
+    """A module does something whose connections are not known.
+
+    The message names the module and the function, and says how to register a rule.
+    """
