@@ -1,0 +1,72 @@
+"""A copy of a module on which scores are computed, so that the original rests."""
+
+# Authors: The sklvyso developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import copy
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.utils import parametrize, prune
+
+from sklvyso.sparsity._weights import PRUNABLE_LAYERS, check_module_type
+
+_HALF = (torch.float16, torch.bfloat16)
+
+
+def scored_copy(
+    module: nn.Module, device: str | torch.device | None = None
+) -> nn.Module:
+    """Copy a module so that each prunable weight is a plain parameter.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Is left as it is.
+    device : str, torch.device or None, default=None
+        Where the copy goes; None keeps the device of the module.
+
+    Returns
+    -------
+    network : torch.nn.Module
+        Computes what ``module`` computes in its mode, with ``"<layer>.weight"`` as the
+        name of every prunable weight. Masks of :mod:`torch.nn.utils.prune` and
+        parametrizations are worked into the values: masked weights are 0. Half
+        precision becomes float32.
+
+    Raises
+    ------
+    ValueError
+        If a hook computes a weight anew in each forward pass.
+    """
+    module = check_module_type(module)
+    # torch refuses to copy tensors with a history, such as masked weights.
+    memo: dict[int, Any] = {
+        id(value): value.detach().clone()
+        for layer in module.modules()
+        for value in vars(layer).values()
+        if isinstance(value, torch.Tensor) and not value.is_leaf
+    }
+    network = copy.deepcopy(module, memo)
+    for path, layer in network.named_modules():
+        if isinstance(layer, PRUNABLE_LAYERS):
+            _settle_weight(path, layer)
+    if any(p.dtype in _HALF for p in network.parameters()):
+        network.float()
+    return network if device is None else network.to(device)
+
+
+def _settle_weight(path: str, layer: nn.Module) -> None:
+    if parametrize.is_parametrized(layer, "weight"):
+        # Spectral normalisation moves on at each look in training mode.
+        layer.parametrizations["weight"].eval()  # type: ignore[index,operator]
+        parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
+    elif hasattr(layer, "weight_mask"):
+        prune.remove(layer, "weight")
+    if "weight" not in layer._parameters:
+        raise ValueError(
+            f"module must hold its weights as parameters. The weight of {path!r} is "
+            "computed by a hook: use torch.nn.utils.parametrizations for weight or "
+            "spectral normalisation, or remove it."
+        )
