@@ -3,4 +3,13 @@
 # Authors: The sklvyso developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-__all__: list[str] = []
+from sklvyso.sparsity._connectivity import effective_masks
+from sklvyso.sparsity._errors import UnsupportedModuleError
+from sklvyso.sparsity._report import SparsityReport, sparsity_report
+
+__all__ = [
+    "SparsityReport",
+    "UnsupportedModuleError",
+    "effective_masks",
+    "sparsity_report",
+]

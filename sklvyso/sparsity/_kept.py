@@ -63,7 +63,7 @@ class KeptWeights:
     def positions(self) -> np.ndarray:
         """Sorted flat positions of kept entries, int64."""
         if self._positions is None:
-            self._positions = _true_positions(self._mask)
+            self._positions = np.flatnonzero(self._mask)
         return self._positions
 
     @property
@@ -82,17 +82,3 @@ class KeptWeights:
     def union(self, other: KeptWeights) -> KeptWeights:
         """Keep what either keeps."""
         return KeptWeights(self.shape, mask=self.mask | other.mask)
-
-
-def _true_positions(mask: np.ndarray) -> np.ndarray:
-    """As np.flatnonzero, but eight entries at a time: thin masks are mostly empty."""
-    flat = np.ascontiguousarray(mask).reshape(-1)
-    n_words = len(flat) // 8
-    words = flat[: n_words * 8].view(np.uint64)
-    busy = np.flatnonzero(words)
-    if len(busy) * 4 > n_words:
-        return np.flatnonzero(flat)
-    word, place = np.nonzero(flat[: n_words * 8].reshape(-1, 8)[busy])
-    positions = busy[word] * 8 + place
-    rest = np.flatnonzero(flat[n_words * 8 :])
-    return np.concatenate([positions, rest + n_words * 8]) if len(rest) else positions

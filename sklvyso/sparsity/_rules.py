@@ -102,7 +102,7 @@ def _is_property(func):
 
 
 def _refuse_derived(recorder, args, kwargs):
-    for item in tree_flatten((args, kwargs))[0]:
+    for item in leaves_of((args, *kwargs.values())):
         if isinstance(item, torch.Tensor) and recorder.is_derived(item):
             raise recorder.unsupported(
                 "it computes with a weight that was computed from a masked weight, so "
@@ -186,12 +186,27 @@ def replay(recorder, func, args, kwargs, *, constants=False, whole=False, twin=N
 
 def execute(recorder, func, args, kwargs):
     """Call a function for the shape (or, on the CPU, the content) of its result."""
-    if recorder.device == "meta":
-        args, kwargs = tree_map(_to_meta, (args, kwargs))
+    if recorder.device == "meta" and any(
+        isinstance(item, torch.Tensor) and item.device.type != "meta"
+        for item in leaves_of((args, *kwargs.values()))
+    ):
+        args, kwargs = tree_map(to_meta, (args, kwargs))
     return func(*args, **kwargs)
 
 
-def _to_meta(item):
+def leaves_of(items):
+    """Yield what nested sequences and dicts hold."""
+    for item in items:
+        if isinstance(item, list | tuple):
+            yield from leaves_of(item)
+        elif isinstance(item, dict):
+            yield from leaves_of(item.values())
+        else:
+            yield item
+
+
+def to_meta(item):
+    """Return a tensor without its content; anything else as it is."""
     if isinstance(item, torch.Tensor) and item.device.type != "meta":
         return item.detach().to("meta")
     return item
@@ -199,8 +214,9 @@ def _to_meta(item):
 
 def _data(recorder, args, kwargs):
     """Tensors that hold data, and their numbers."""
-    leaves = tree_flatten((args, kwargs))[0]
-    found = [(leaf, recorder.value_of(leaf)) for leaf in leaves]
+    found = [
+        (leaf, recorder.value_of(leaf)) for leaf in leaves_of((args, *kwargs.values()))
+    ]
     return [(leaf, value) for leaf, value in found if value is not None]
 
 
@@ -457,7 +473,7 @@ def _glu(recorder, func, name, args, kwargs):
 
 
 def _matrix(recorder, func, name, args, kwargs):
-    for item in tree_flatten((args, kwargs))[0]:
+    for item in leaves_of((args, *kwargs.values())):
         if recorder.name_of(item):
             raise recorder.unsupported(
                 f"{name!r} uses a masked weight outside its layer."

@@ -127,8 +127,12 @@ class Links:
         self.stencil = stencil
         self.by_channel = by_channel
         self.n_coarse, self.n_fine = n_coarse, n_local * groups
-        channels, offset = np.divmod(weights.positions, n_kernel)
-        coarse, fine = np.divmod(channels, n_local)
+        # Dividing numbers of 32 bits takes a third of the time.
+        positions = weights.positions.astype(
+            np.uint32 if weights.size <= np.iinfo(np.uint32).max else np.uint64
+        )
+        channels, offset = _split(positions, n_kernel)
+        coarse, fine = _split(channels, n_local)
         if groups > 1:
             fine = fine + coarse // (n_coarse // groups) * n_local
         self.coarse, self.fine, self.offset = coarse, fine, offset
@@ -174,6 +178,12 @@ class Links:
             words = _pack(shifted.reshape(-1, shifted.shape[-1]))
             self._seen_by_coarse = (fine, words)
         return self._seen_by_coarse[1]
+
+
+def _split(numbers, divisor):
+    divisor = numbers.dtype.type(divisor)
+    quotient = numbers // divisor
+    return quotient, numbers - quotient * divisor
 
 
 def _sorting(channels: np.ndarray, n_channels: int) -> np.ndarray:

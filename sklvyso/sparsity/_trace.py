@@ -20,7 +20,7 @@ from torch.utils._pytree import tree_flatten, tree_map
 
 from sklvyso.sparsity._errors import UnsupportedModuleError
 from sklvyso.sparsity._operations import Operation
-from sklvyso.sparsity._rules import module_rule, record
+from sklvyso.sparsity._rules import leaves_of, module_rule, record, to_meta
 
 Rule = str | Callable[..., Any]
 
@@ -120,14 +120,14 @@ class Recorder(TorchFunctionMode):
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        items = tree_flatten((args, kwargs))[0]
+        items = list(leaves_of((args, *kwargs.values())))
         if any(self.value_of(item) is not None for item in items):
             return record(self, func, args, kwargs)
         weights = [i for i in items if self.name_of(i) or self.is_derived(i)]
         if not weights:
             return func(*args, **kwargs)
         if self.device == "meta":
-            args, kwargs = tree_map(_to_meta, (args, kwargs))
+            args, kwargs = tree_map(to_meta, (args, kwargs))
         result = func(*args, **kwargs)
         for item in tree_flatten(result)[0]:
             if isinstance(item, torch.Tensor) and not self.name_of(item):
@@ -156,12 +156,6 @@ class Recorder(TorchFunctionMode):
             "function(module, *inputs) computes with non-negative tensors what is "
             "connected with what."
         )
-
-
-def _to_meta(item):
-    if isinstance(item, torch.Tensor) and item.device.type != "meta":
-        return item.detach().to("meta")
-    return item
 
 
 # -- a private copy ---------------------------------------------------------------

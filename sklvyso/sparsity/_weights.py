@@ -114,6 +114,27 @@ def maskable_weights(module: nn.Module) -> dict[str, torch.Tensor]:
     return weights
 
 
+def module_masks(module: nn.Module) -> dict[str, np.ndarray]:
+    """Read the masks that :mod:`torch.nn.utils.prune` put on prunable weights.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Layers with a buffer ``weight_mask``.
+
+    Returns
+    -------
+    masks : dict of str to ndarray of bool
+        Empty where there are none.
+    """
+    found = {}
+    for path, layer in module.named_modules():
+        mask = getattr(layer, "weight_mask", None)
+        if isinstance(layer, PRUNABLE_LAYERS) and isinstance(mask, torch.Tensor):
+            found[f"{path}.weight" if path else "weight"] = mask.cpu().numpy() != 0
+    return found
+
+
 def _without(weights, exclude):
     if isinstance(exclude, str):
         raise TypeError(
