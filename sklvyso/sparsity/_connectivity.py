@@ -293,7 +293,8 @@ def effective_masks(
     )
     kept = kept_weights(module, masks, connectivity)
     active = connectivity.measure(kept).active
-    return {name: active[name].mask for name in kept}
+    names = kept if masks is None else masks
+    return {name: active[name].mask for name in names}
 
 
 def kept_weights(
@@ -317,8 +318,5 @@ def kept_weights(
     """
     checked = {} if masks is None else check_masks(masks, connectivity.shapes)
     for name, own in module_masks(check_module_type(module)).items():
-        if name in checked:
-            checked[name] = checked[name] & own
-        elif masks is None:
-            checked[name] = own
+        checked[name] = checked[name] & own if name in checked else own
     return {name: KeptWeights.from_mask(mask) for name, mask in checked.items()}

@@ -282,6 +282,6 @@ def _fold(reach: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Undo a broadcast by a logical or."""
     extra = reach.ndim - len(shape)
     if extra:
-        reach = reach.any(axis=tuple(range(extra)))
+        reach = np.any(reach, axis=tuple(range(extra)))
     axes = tuple(i for i, n in enumerate(shape) if n == 1 and reach.shape[i] != 1)
-    return reach.any(axis=axes, keepdims=True) if axes else reach
+    return np.any(reach, axis=axes, keepdims=True) if axes else reach

@@ -20,7 +20,9 @@ from torch.utils._pytree import tree_flatten, tree_map
 
 from sklvyso.sparsity._errors import UnsupportedModuleError
 from sklvyso.sparsity._operations import Operation
-from sklvyso.sparsity._rules import leaves_of, module_rule, record, to_meta
+from sklvyso.sparsity._recording import leaves_of, to_meta
+from sklvyso.sparsity._rules import record
+from sklvyso.sparsity._user_rules import module_rule
 
 Rule = str | Callable[..., Any]
 
@@ -216,7 +218,7 @@ def _holds_more(value):
 def _shallow(module, known):
     if id(module) in known:
         return known[id(module)]
-    copied = known[id(module)] = type(module).__new__(type(module))
+    copied = known[id(module)] = object.__new__(type(module))
     copied.__dict__ = dict(module.__dict__)
     for name in ("_parameters", "_buffers"):
         copied.__dict__[name] = dict(module.__dict__[name])

@@ -1,0 +1,113 @@
+"""What every rule needs: run a function for its shape, record it for its data."""
+
+# Authors: The sklvyso developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
+
+import torch
+from torch.utils._pytree import tree_flatten, tree_map
+
+from sklvyso.sparsity._operations import Operation
+
+
+def replay(recorder, func, args, kwargs, *, constants=False, whole=False, twin=None):
+    """Record a function by itself, on whatever tensors hold data.
+
+    Parameters
+    ----------
+    recorder : Recorder
+        Where to.
+    func : callable
+        Called at each run with tensors >= 0 in place of those that hold data.
+    args, kwargs : tuple and dict
+        Arguments of the call.
+    constants : bool, default=False
+        Whether other floating tensors take part as factors.
+    whole : bool, default=False
+        As in :class:`Operation`.
+    twin : callable or None, default=None
+        Stands for ``func`` at each run, not for the shape.
+
+    Returns
+    -------
+    result : tensor or tuple of tensors
+        Without content (or with, on the CPU).
+    """
+    result = execute(recorder, func, args, kwargs)
+    leaves, spec = tree_flatten((args, kwargs))
+    sources: list[int] = []
+    factors: list[torch.Tensor] = []
+    slots: dict[int, tuple[str, int]] = {}
+    for i, leaf in enumerate(leaves):
+        value = recorder.value_of(leaf)
+        if value is not None:
+            slots[i] = ("value", len(sources))
+            sources.append(value)
+        elif constants and isinstance(leaf, torch.Tensor) and leaf.is_floating_point():
+            slots[i] = ("constant", len(factors))
+            factors.append(leaf.detach())
+    plain = [None if i in slots else leaf for i, leaf in enumerate(leaves)]
+    call = twin or func
+
+    def run(values, weights, factors):
+        filled = list(plain)
+        for i, (kind, j) in slots.items():
+            filled[i] = values[j] if kind == "value" else factors[j]
+        new_args, new_kwargs = spec.unflatten(filled)
+        found = call(*new_args, **new_kwargs)
+        return found if isinstance(found, torch.Tensor) else tuple(found)
+
+    outs = [result] if isinstance(result, torch.Tensor) else list(result)
+    numbers = [recorder.new_value(out) for out in outs]
+    recorder.add(Operation(run, sources, numbers, (), factors, whole=whole))
+    return result
+
+
+def execute(recorder, func, args, kwargs):
+    """Call a function for the shape (or, on the CPU, the content) of its result."""
+    if recorder.device == "meta" and any(
+        isinstance(item, torch.Tensor) and item.device.type != "meta"
+        for item in leaves_of((args, *kwargs.values()))
+    ):
+        args, kwargs = tree_map(to_meta, (args, kwargs))
+    return func(*args, **kwargs)
+
+
+def leaves_of(items):
+    """Yield what nested sequences and dicts hold."""
+    for item in items:
+        if isinstance(item, list | tuple):
+            yield from leaves_of(item)
+        elif isinstance(item, dict):
+            yield from leaves_of(item.values())
+        else:
+            yield item
+
+
+def to_meta(item):
+    """Return a tensor without its content; anything else as it is."""
+    if isinstance(item, torch.Tensor) and item.device.type != "meta":
+        return item.detach().to("meta")
+    return item
+
+
+def data(recorder, args, kwargs):
+    """Tensors that hold data, and their numbers."""
+    found = [
+        (leaf, recorder.value_of(leaf)) for leaf in leaves_of((args, *kwargs.values()))
+    ]
+    return [(leaf, value) for leaf, value in found if value is not None]
+
+
+def same_shape(recorder, func, args, kwargs, source):
+    """Return a tensor in the shape of ``source``; its content only where needed."""
+    if recorder.device == "meta":
+        return recorder.empty(source.shape)
+    return execute(recorder, func, args, {**kwargs, **not_in_place(kwargs)}).view(
+        source.shape
+    )
+
+
+def not_in_place(kwargs):
+    return {"inplace": False} if "inplace" in kwargs else {}
