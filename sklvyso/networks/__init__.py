@@ -13,15 +13,21 @@ from sklvyso.networks._classifier import NetworkClassifier
 from sklvyso.networks._initialization import initialize
 from sklvyso.networks._random import draw_seed, torch_seed
 from sklvyso.networks._registry import available_networks, make_network
+from sklvyso.networks._scoring import scoring_batches
+from sklvyso.networks._skorch_classifier import SkorchClassifier
+from sklvyso.networks._weight_masks import held_at_zero
 
 __all__ = [
     "NetworkClassifier",
+    "SkorchClassifier",
     "adopt_estimator",
     "available_networks",
     "draw_seed",
     "final_step",
+    "held_at_zero",
     "initialize",
     "make_network",
+    "scoring_batches",
     "set_seeds",
     "takes_images",
     "torch_seed",

@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClassifierMixin, clone, is_classifier
+from sklearn.base import clone, is_classifier
 from sklearn.pipeline import Pipeline
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch import NeuralNet
 
 from sklvyso.networks._classifier import NetworkClassifier
-from sklvyso.networks._random import draw_seed, torch_seed
+from sklvyso.networks._random import draw_seed
+from sklvyso.networks._skorch_classifier import SkorchClassifier
 
 NEEDS = ("classifier", "network")
 
@@ -70,7 +69,8 @@ def adopt_estimator(
             f"nn.Module. Got {estimator!r} instead."
         )
     last = final_step(estimator)
-    if need == "network" and not isinstance(last, NetworkClassifier | NeuralNet):
+    networks = (NetworkClassifier, SkorchClassifier, NeuralNet)
+    if need == "network" and not isinstance(last, networks):
         raise TypeError(
             f"{caller} needs a torch network: estimator must be a NetworkClassifier, "
             "a skorch net, an nn.Module, or a Pipeline that ends in one. Got "
@@ -140,103 +140,3 @@ def set_seeds(estimator: Any, rng: np.random.RandomState) -> Any:
         if (name == "random_state" or name.endswith("__random_state")) and value is None
     }
     return estimator.set_params(**seeds) if seeds else estimator
-
-
-class SkorchClassifier(ClassifierMixin, BaseEstimator):
-    """A skorch net with labels of any kind and arrays of any number type.
-
-    Parameters
-    ----------
-    net : skorch.NeuralNet
-        Yields a row of class scores for each sample; cloned at each fit.
-    random_state : int, RandomState instance or None, default=None
-        Seeds the net's initial weights and batches.
-
-    Attributes
-    ----------
-    net_ : skorch.NeuralNet
-        The fitted net.
-    classes_ : ndarray of shape (n_classes,)
-        Labels, sorted.
-    n_features_in_ : int
-        Columns, or height of images.
-    """
-
-    def __init__(self, net, *, random_state=None):
-        self.net = net
-        self.random_state = random_state
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
-        return tags
-
-    def fit(self, X, y, **fit_params):
-        """Fit a clone of the net on float32 arrays and label codes.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, ...)
-            What the module takes, as float32.
-        y : array-like of shape (n,)
-            Labels.
-        **fit_params : dict
-            Passed to the net.
-
-        Returns
-        -------
-        self : SkorchClassifier
-            The fitted classifier.
-        """
-        X, y = validate_data(
-            self, X, y, dtype=np.float32, allow_nd=True, force_writeable=True
-        )
-        check_classification_targets(y)
-        self.classes_, codes = np.unique(y, return_inverse=True)
-        self.net_ = clone(self.net)
-        if getattr(self.net_, "classes", ()) is None:
-            self.net_.set_params(classes=np.arange(len(self.classes_)))
-        with torch_seed(draw_seed(self.random_state), self.net_.device):
-            self.net_.fit(X, codes.astype(np.int64), **fit_params)
-        return self
-
-    def predict_proba(self, X):
-        """Return class probabilities, shape (n, n_classes).
-
-        Parameters
-        ----------
-        X : array-like of shape (n, ...)
-            What the module takes.
-
-        Returns
-        -------
-        proba : ndarray of shape (n, n_classes)
-            In the order of ``classes_``.
-        """
-        check_is_fitted(self)
-        X = validate_data(
-            self,
-            X,
-            dtype=np.float32,
-            allow_nd=True,
-            force_writeable=True,
-            reset=False,
-        )
-        with torch_seed(0, self.net_.device):
-            return self.net_.predict_proba(X)
-
-    def predict(self, X):
-        """Return the most likely labels, shape (n,).
-
-        Parameters
-        ----------
-        X : array-like of shape (n, ...)
-            What the module takes.
-
-        Returns
-        -------
-        labels : ndarray of shape (n,)
-            Of the kind that ``fit`` got.
-        """
-        proba = self.predict_proba(X)
-        return self.classes_[proba.argmax(axis=1)]

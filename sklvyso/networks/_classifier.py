@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
@@ -15,43 +14,29 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklvyso._compat import Interval, Options, StrOptions
 from sklvyso.networks import _fitting
-from sklvyso.networks._arrays import as_rows, resolve_input_shape, torch_shape
+from sklvyso.networks._arrays import as_rows, resolve_input_shape
 from sklvyso.networks._batches import TensorRows
-from sklvyso.networks._build import build_module
-from sklvyso.networks._device import resolve_device
-from sklvyso.networks._labels import (
-    class_weights,
-    encode,
-    sample_weights,
-    unique_labels,
+from sklvyso.networks._labels import class_weights
+from sklvyso.networks._module_parameters import ModuleParameters
+from sklvyso.networks._net_making import (
+    fixed_parameters,
+    new_net,
+    refresh_net,
+    start_net,
 )
-from sklvyso.networks._net import TrainingNet
 from sklvyso.networks._random import draw_seed, torch_seed
-from sklvyso.networks._training import OPTIMIZERS, resolve_optimizer
-
-_MODULE_PREFIX = "module__"
-# What makes the net; the rest may change while a training goes on.
-_FIXED = (
-    "module",
-    "module_params",
-    "hidden_layer_sizes",
-    "input_shape",
-    "input_scale",
-    "optimizer",
-    "momentum",
-    "weight_decay",
-    "callbacks",
-    "precision",
-    "device",
-)
+from sklvyso.networks._stepwise import StepwiseTraining
+from sklvyso.networks._training import OPTIMIZERS
+from sklvyso.networks._training_data import validate_training
 
 
-class NetworkClassifier(ClassifierMixin, BaseEstimator):
+class NetworkClassifier(
+    StepwiseTraining, ModuleParameters, ClassifierMixin, BaseEstimator
+):
     """Torch network with the habits of a scikit-learn classifier.
 
     Rows or images and labels of any kind go in; training runs through skorch on the
@@ -62,6 +47,9 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
       ``(n, H, W)`` and ``(n, H, W, C)`` are taken as they are.
     - ``uint8`` input is neither copied nor rescaled: each batch becomes float32 and is
       multiplied by ``input_scale``.
+    - ``fit`` is :meth:`initialize`, which makes the network, followed by :meth:`train`.
+      In between and afterwards :meth:`mask_weights` holds weights at zero, and
+      ``train`` and :meth:`partial_fit` train the network on.
     - The same ``random_state`` gives the same weights, bit for bit on the CPU; torch's
       and NumPy's global generators stay as they are.
 
@@ -124,11 +112,11 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
     patience : int, default=5
         Epochs without improvement before stopping.
     warm_start : bool, default=False
-        Let ``fit`` continue from the present weights and optimiser state for another
-        ``max_epochs``; a schedule starts anew. An interrupt then leaves the state of
-        the last whole epoch. Parameters of the training may change in between (``lr``,
-        ``batch_size``, ``class_weight``, ``augment``, ...), those that make the module
-        and the optimiser may not.
+        Let ``fit`` continue, as :meth:`train` does, from the present weights, masks and
+        optimiser state for another ``max_epochs``; a schedule starts anew. An
+        interrupt then leaves the state of the last whole epoch. Parameters of the
+        training may change in between (``lr``, ``batch_size``, ``class_weight``,
+        ``augment``, ...), those that make the module and the optimiser may not.
     callbacks : list of skorch callbacks, default=None
         Instances, or pairs of name and instance; copied at each fit. A callback that
         listens to batches or gradients switches off the lean epoch. skorch's
@@ -162,7 +150,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
     best_epoch_ : int
         With early stopping, the epoch that was gone back to, from 1.
     n_iter_ : int
-        Epochs run since the weights were initialised.
+        Epochs run since the weights were initialised; 0 after :meth:`initialize`.
     history_ : list of dict
         One entry an epoch: ``train_loss`` (weighted mean of the batches as they were
         trained on), seconds ``dur``, and with a validation set ``valid_loss``
@@ -229,7 +217,8 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
 
     input_shape_: tuple[int, ...]
     classes_: np.ndarray
-    _later_seeds: np.random.RandomState
+    loss_curve_: np.ndarray
+    _built_with: dict[str, Any]
 
     def __init__(
         self,
@@ -284,57 +273,15 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
-    # -- parameters ---------------------------------------------------------------
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the parameters, those of the module as ``module__<name>``.
-
-        Parameters
-        ----------
-        deep : bool, default=True
-            Whether to list the entries of ``module_params`` too.
-
-        Returns
-        -------
-        params : dict
-            Names and values.
-        """
-        params = super().get_params(deep=deep)
-        if deep and isinstance(self.module_params, dict):
-            params |= {f"{_MODULE_PREFIX}{k}": v for k, v in self.module_params.items()}
-        return params
-
-    def set_params(self, **params: Any) -> NetworkClassifier:
-        """Set parameters; ``module__<name>`` sets one entry of ``module_params``.
-
-        Parameters
-        ----------
-        **params : dict
-            Names and values.
-
-        Returns
-        -------
-        self : NetworkClassifier
-            This estimator.
-        """
-        of_module = {
-            key.removeprefix(_MODULE_PREFIX): params.pop(key)
-            for key in list(params)
-            if key.startswith(_MODULE_PREFIX)
-        }
-        super().set_params(**params)
-        if of_module:
-            # A new dict: the old one may belong to the caller.
-            before = self.module_params if isinstance(self.module_params, dict) else {}
-            self.module_params = {**before, **of_module}
-        return self
-
     # -- fitting ------------------------------------------------------------------
 
     def fit(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> NetworkClassifier:
         """Train a network from scratch, or further with ``warm_start``.
+
+        From scratch it is :meth:`initialize` followed by :meth:`train`; but an error
+        leaves the estimator unfitted.
 
         Parameters
         ----------
@@ -356,15 +303,84 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
             If parameters or data are not valid, or the training diverges.
         """
         self._validate_params()
-        goes_on = self.warm_start and self.__sklearn_is_fitted__()
-        if not goes_on:
-            self.__dict__.pop("net_", None)
-        X, codes, weight = self._validate_training(
-            X, y, sample_weight, reset=not goes_on
-        )
-        if not goes_on:
-            self._new_net(codes)
-        return self._train(X, codes, weight, n_epochs=self.max_epochs)
+        if self.warm_start and self.__sklearn_is_fitted__():
+            return self.train(X, y, sample_weight)
+        data = self._start(X, y, sample_weight)
+        return self._train_first(data, n_epochs=self.max_epochs)
+
+    def initialize(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
+    ) -> NetworkClassifier:
+        """Make the network with its initial weights, without training.
+
+        ``initialize(X, y)`` followed by ``train(X, y)`` is ``fit(X, y)``, bit for bit
+        on the CPU. In between, the network predicts, its weights may be read, scored
+        and masked, and it may be pickled.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features), (n, H, W) or (n, H, W, C)
+            Training rows or images: they give the shape of the input.
+        y : array-like of shape (n,)
+            Labels: they give the classes.
+        sample_weight : array-like of shape (n,), default=None
+            Checked only; :meth:`train` uses weights.
+        classes : array-like of shape (n_classes,), default=None
+            All labels that will ever come, when ``y`` does not hold them all.
+
+        Returns
+        -------
+        self : NetworkClassifier
+            With ``n_iter_`` 0 and an empty history.
+
+        Raises
+        ------
+        ValueError
+            If parameters or data are not valid.
+        """
+        self._validate_params()
+        self._start(X, y, sample_weight, classes)
+        return self
+
+    def train(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> NetworkClassifier:
+        """Train the present network for another ``max_epochs``.
+
+        The first training after :meth:`initialize` uses the random numbers of
+        :meth:`fit`, later ones new numbers. A learning-rate schedule starts anew. After
+        an error or an interrupt the network is that of the last whole epoch.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features), (n, H, W) or (n, H, W, C)
+            Training rows or images.
+        y : array-like of shape (n,)
+            Labels, all in ``classes_``.
+        sample_weight : array-like of shape (n,), default=None
+            Weights >= 0 of the rows in the loss.
+
+        Returns
+        -------
+        self : NetworkClassifier
+            The fitted classifier.
+
+        Raises
+        ------
+        NotFittedError
+            If there is no network yet.
+        ValueError
+            If parameters or data are not valid, a parameter changed that made the
+            network, or the training diverges.
+        """
+        check_is_fitted(self)
+        self._validate_params()
+        data = validate_training(self, X, y, sample_weight, reset=False)
+        return self._train_on(data, n_epochs=self.max_epochs)
 
     def partial_fit(
         self,
@@ -401,148 +417,85 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
                 "class_weight must be None or a dict for partial_fit, which does not "
                 f"see all rows. Got {self.class_weight!r} instead."
             )
-        first = not self.__sklearn_is_fitted__()
-        X, codes, weight = self._validate_training(
-            X, y, sample_weight, reset=first, classes=classes
-        )
-        if first:
-            self._new_net(codes)
-        return self._train(X, codes, weight, n_epochs=1, whole_fit=False)
-
-    def _validate_training(self, X, y, sample_weight, *, reset, classes=None):
-        X, image_shape = as_rows(X)
-        X, y = validate_data(self, X, y, dtype=(np.float32, np.uint8), reset=reset)
-        check_classification_targets(y)
-        shape = resolve_input_shape(
-            self.input_shape if reset else self.input_shape_, image_shape, X.shape[1]
-        )
-        if reset:
-            self.input_shape_ = shape
-            self.classes_ = np.unique(y if classes is None else unique_labels(classes))
-        elif classes is not None and not np.array_equal(
-            unique_labels(classes), self.classes_
-        ):
-            raise ValueError(
-                "classes must be the same as at the first call. Got "
-                f"{list(classes)} after {self.classes_.tolist()}."
+        if self.__sklearn_is_fitted__():
+            data = validate_training(
+                self, X, y, sample_weight, reset=False, classes=classes
             )
-        if sample_weight is not None:
-            sample_weight = sample_weights(sample_weight, X)
-        return X, encode(y, self.classes_), sample_weight
+            return self._train_on(data, n_epochs=1, whole_fit=False)
+        data = self._start(X, y, sample_weight, classes)
+        return self._train_first(data, n_epochs=1, whole_fit=False)
 
-    def _new_net(self, codes: np.ndarray) -> None:
-        """Make an untrained net; it becomes ``net_`` when training succeeds."""
-        device = resolve_device(self.device)
-        optimizer, optimizer_params = resolve_optimizer(
-            self.optimizer,
-            momentum=self.momentum,
-            weight_decay=self.weight_decay,
-            device=device,
-        )
-        self._seed = draw_seed(self.random_state)
-        # Shallow copies: the user may change a dict of his in place.
-        self._built_with = {name: copy.copy(getattr(self, name)) for name in _FIXED}
-        self._fresh_net = TrainingNet(
-            build_module,
-            module__source=self.module,
-            module__input_shape=torch_shape(self.input_shape_),
-            module__n_outputs=len(self.classes_),
-            module__hidden_layer_sizes=tuple(self.hidden_layer_sizes),
-            module__module_params=self.module_params,
-            criterion=torch.nn.CrossEntropyLoss,
-            criterion__weight=class_weights(self.class_weight, self.classes_, codes),
-            optimizer=optimizer,
-            lr=self.lr,
-            first_lr=self.lr,
-            **{f"optimizer__{key}": value for key, value in optimizer_params.items()},
-            input_shape=self.input_shape_,
-            input_scale=self.input_scale,
-            augment=self.augment,
-            precision=self.precision,
-            batch_size=self.batch_size,
-            max_epochs=self.max_epochs,
-            classes=np.arange(len(self.classes_)),
-            callbacks=_fitting.copy_callbacks(self.callbacks),
-            device=device,
-            verbose=0,
-        )
+    def _start(self, X, y, sample_weight, classes=None):
+        """Make the net and return rows, label codes and weights."""
+        self._forget()
+        data = validate_training(self, X, y, sample_weight, reset=True, classes=classes)
+        net = new_net(self, data[1])
+        self._built_with = fixed_parameters(self)
+        with self._numbers_of_start(draw_seed(self.random_state), net.device):
+            start_net(net, data[0][:1], len(self.classes_))
+        self._keep(net)
+        return data
 
-    def _train(self, X, codes, weight, *, n_epochs, whole_fit=True):
-        fresh = self.__dict__.pop("_fresh_net", None)
+    def _train_first(self, data, *, n_epochs, whole_fit=True):
+        """Train a new net; after an error it stays with a warm start only."""
+        try:
+            return self._train(
+                data, n_epochs=n_epochs, whole_fit=whole_fit, goes_back=self.warm_start
+            )
+        except BaseException:
+            if not (self.warm_start and self.n_iter_):
+                self._forget()
+            raise
+
+    def _train_on(self, data, *, n_epochs, whole_fit=True):
+        """Train a net that stays, with parameters that may have changed."""
+        refresh_net(self.net_, self, self._built_with, data[1])
+        return self._train(data, n_epochs=n_epochs, whole_fit=whole_fit, goes_back=True)
+
+    def _train(self, data, *, n_epochs, whole_fit, goes_back):
         self.__dict__.pop("best_epoch_", None)
-        net = self.net_ if fresh is None else fresh
-        seed = self._seed
-        if fresh is None:
-            # A continued training must not repeat its random numbers.
-            seed = int(self._later_seeds.randint(np.iinfo(np.int32).max))
-            self._refresh(net, codes)
+        net = self.net_
+        X, codes, weight = data
         rows = TensorRows(X, codes, weight, device=net.device)
         training, validation = rows, None
         if self.early_stopping and whole_fit:
             # The first seed: what was validated on must not be trained on later.
-            training, validation = self._split(rows, codes, weight)
-        with torch_seed(seed, net.device):
-            if fresh is not None:
-                _fitting.start_net(net, rows, len(self.classes_))
-                self._later_seeds = np.random.RandomState(seed)
-            try:
+            training, validation = _fitting.split_off(
+                rows, codes, weight, self.classes_, self.validation_fraction, self._seed
+            )
+        try:
+            with self._numbers_of_training():
                 best_epoch = _fitting.train(
-                    net, training, validation, self, n_epochs, whole_fit
+                    net,
+                    training,
+                    validation,
+                    self,
+                    n_epochs=n_epochs,
+                    whole_fit=whole_fit,
+                    goes_back=goes_back,
                 )
-            except BaseException:
-                # It was put back to its last whole epoch, if it may stay.
-                if len(net.history) and (fresh is None or self.warm_start):
-                    self._store(net)
-                raise
+        except BaseException:
+            if goes_back:
+                self._keep(net)
+            raise
         if best_epoch is not None:
             self.best_epoch_ = best_epoch
-        return self._store(net)
-
-    def _split(self, rows, codes, weight):
-        """Split off validation rows, none of weight zero."""
-        usable = np.arange(len(codes)) if weight is None else np.flatnonzero(weight)
-        kept, held_out = _fitting.split_rows(
-            codes[usable], self.classes_, self.validation_fraction, self._seed
-        )
-        held_out = usable[held_out]
-        kept = np.setdiff1d(np.arange(len(codes)), held_out)
-        return rows.subset(kept), rows.subset(held_out)
-
-    def _refresh(self, net: TrainingNet, codes: np.ndarray) -> None:
-        """Apply parameters that may change in mid-training; refuse the others."""
-        for name, before in self._built_with.items():
-            now = getattr(self, name)
-            if not _fitting.is_same(now, before):
-                raise ValueError(
-                    f"{name} cannot change in a training that goes on (warm_start or "
-                    f"partial_fit). Got {now!r} after {before!r}: fit with "
-                    "warm_start=False to start anew."
-                )
-        net.batch_size = self.batch_size
-        net.augment = self.augment
-        weight = class_weights(self.class_weight, self.classes_, codes)
-        net.criterion_.weight = None if weight is None else weight.to(net.device)
-
-    def _store(self, net: TrainingNet) -> NetworkClassifier:
-        self.net_ = net
-        self.history_ = [
-            {key: value for key, value in epoch.items() if key != "batches"}
-            for epoch in net.history
-        ]
-        self.n_iter_ = len(self.history_)
-        self.loss_curve_ = np.array([epoch["train_loss"] for epoch in self.history_])
+        self._keep(net)
         return self
 
+    def _keep(self, net):
+        super()._keep(net)
+        self.loss_curve_ = np.array([epoch["train_loss"] for epoch in self.history_])
+
+    def _scoring_data(self, X, y, sample_weight):
+        X, codes, weight = validate_training(self, X, y, sample_weight, reset=False)
+        by_class = class_weights(self.class_weight, self.classes_, codes)
+        return X, codes, weight, by_class
+
+    def _prepare(self, batch):
+        return self.net_.prepare(batch)
+
     # -- predicting ---------------------------------------------------------------
-
-    @property
-    def module_(self) -> torch.nn.Module:
-        """The fitted module."""
-        check_is_fitted(self)
-        return self.net_.module_
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "net_")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

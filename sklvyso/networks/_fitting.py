@@ -1,10 +1,9 @@
-"""The steps of a fit: split, initialise, train, clean up."""
+"""The steps of a training: split, train, clean up."""
 
 # Authors: The sklvyso developers
 # SPDX-License-Identifier: BSD-3-Clause
 
 import contextlib
-import copy
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -12,20 +11,21 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.model_selection import train_test_split
+from skorch import NeuralNet
 from skorch.callbacks import Callback
 from skorch.helper import predefined_split
 
 from sklvyso.networks._batches import TensorRows
-from sklvyso.networks._build import check_module
-from sklvyso.networks._net import TrainingNet, diverged
-from sklvyso.networks._random import torch_seed
+from sklvyso.networks._net import TrainingNet, asks_to_stop, diverged
 from sklvyso.networks._training import (
     LastWholeEpoch,
     ProgressBar,
     ScheduledRate,
     StopEarly,
+    complete_optimizer,
     schedule_function,
 )
+from sklvyso.networks._weight_masks import held_at_zero
 
 
 def split_rows(
@@ -77,74 +77,55 @@ def split_rows(
     return np.sort(parts[0]), np.sort(parts[1])
 
 
-def copy_callbacks(callbacks: list | None) -> list | None:
-    """Copy the user's callbacks, so that his instances stay as they are.
+def split_off(
+    rows: TensorRows,
+    codes: np.ndarray,
+    weight: np.ndarray | None,
+    classes: np.ndarray,
+    fraction: float,
+    seed: int,
+) -> tuple[TensorRows, TensorRows]:
+    """Split off validation rows, none of weight zero.
 
     Parameters
     ----------
-    callbacks : list or None
-        Callbacks, or pairs of name and callback.
+    rows : TensorRows
+        All rows.
+    codes : ndarray of shape (n,), dtype int64
+        Positions in ``classes``.
+    weight : ndarray of shape (n,) or None
+        Weights of the rows.
+    classes, fraction, seed
+        As for :func:`split_rows`.
 
     Returns
     -------
-    copies : list or None
-        Deep copies.
-
-    Raises
-    ------
-    TypeError
-        If one is no skorch callback or cannot be copied.
+    training, validation : TensorRows
+        The arrays are shared.
     """
-    for entry in callbacks or []:
-        pair = entry if isinstance(entry, tuple) else ("", entry)
-        is_callback = isinstance(pair[-1], Callback) or (
-            isinstance(pair[-1], type) and issubclass(pair[-1], Callback)
-        )
-        if len(pair) != 2 or not isinstance(pair[0], str) or not is_callback:
-            raise TypeError(
-                "callbacks must hold skorch callbacks, or pairs of a name and one. Got "
-                f"{entry!r}."
-            )
-    try:
-        return copy.deepcopy(callbacks)
-    except TypeError as error:
-        raise TypeError(
-            f"callbacks must be such that copy.deepcopy can copy them: {error}."
-        ) from error
-
-
-def is_same(now: Any, before: Any) -> bool:
-    """Say whether a parameter is what it was when the net was made.
-
-    Callbacks of one kind count as the same: they are copied anyway.
-    """
-    if now is before:
-        return True
-    if isinstance(now, list | tuple) and isinstance(before, list | tuple):
-        return len(now) == len(before) and all(map(is_same, now, before))
-    if isinstance(now, Callback):
-        return type(now) is type(before)
-    try:
-        return bool(now == before) or repr(now) == repr(before)
-    except (TypeError, ValueError):
-        return repr(now) == repr(before)
-
-
-def start_net(net: TrainingNet, rows: TensorRows, n_outputs: int) -> None:
-    """Build module and optimiser and send one row through the module."""
-    net.initialize()
-    for group in net.optimizer_.param_groups:
-        group.setdefault("initial_lr", group["lr"])
-    # The row must not move the random numbers that the training will use.
-    with torch_seed(0, net.device):
-        first, _ = rows.take(slice(0, 1))
-        first = first["X"] if isinstance(first, dict) else first
-        check_module(net.module_, net.prepare(first), n_outputs)
+    usable = np.arange(len(codes)) if weight is None else np.flatnonzero(weight)
+    _, held_out = split_rows(codes[usable], classes, fraction, seed)
+    held_out = usable[held_out]
+    kept = np.setdiff1d(np.arange(len(codes)), held_out)
+    return rows.subset(kept), rows.subset(held_out)
 
 
 @contextlib.contextmanager
-def _attached(net: TrainingNet, callbacks: list[tuple[str, Callback]]) -> Iterator:
-    """Add callbacks for one training; they hold weights, bars and data sets."""
+def attached(net: Any, callbacks: list[tuple[str, Callback]]) -> Iterator[None]:
+    """Add callbacks for one training; they hold weights, bars and data sets.
+
+    Parameters
+    ----------
+    net : skorch.NeuralNet
+        Has its own callbacks only after the block.
+    callbacks : list of pairs of str and callback
+        They come before those of the net.
+
+    Yields
+    ------
+    None
+        The block runs.
+    """
     permanent = net.callbacks_
     for _, callback in callbacks:
         callback.initialize()
@@ -154,11 +135,51 @@ def _attached(net: TrainingNet, callbacks: list[tuple[str, Callback]]) -> Iterat
         yield
     finally:
         net.callbacks_ = permanent
-        net.train_split = None
 
 
 @contextlib.contextmanager
-def _compiled(net: TrainingNet, wanted: bool) -> Iterator:
+def passing_on_interrupts(net: NeuralNet) -> Iterator[None]:
+    """Raise at the end a KeyboardInterrupt that skorch swallowed.
+
+    One that a callback of skorch raised to end the training is no interrupt.
+
+    Parameters
+    ----------
+    net : skorch.NeuralNet
+        It may train once in the block.
+
+    Yields
+    ------
+    None
+        The block runs.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If there was one.
+    """
+    fit_loop = net.fit_loop
+    interrupts: list[KeyboardInterrupt] = []
+
+    def remembering(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return fit_loop(*args, **kwargs)
+        except KeyboardInterrupt as interrupt:
+            if not asks_to_stop(interrupt):
+                interrupts.append(interrupt)
+            raise
+
+    net.__dict__["fit_loop"] = remembering
+    try:
+        yield
+    finally:
+        del net.__dict__["fit_loop"]
+    if interrupts:
+        raise interrupts[0]
+
+
+@contextlib.contextmanager
+def _compiled(net: TrainingNet, wanted: bool) -> Iterator[None]:
     """Train through torch.compile; what stays is the plain module, which pickles."""
     plain = net.module_
     if wanted:
@@ -169,29 +190,44 @@ def _compiled(net: TrainingNet, wanted: bool) -> Iterator:
         net.module_ = plain
 
 
+@contextlib.contextmanager
+def _validating(net: TrainingNet, validation: TensorRows | None) -> Iterator[None]:
+    """Lend the validation rows to a net, which holds no data otherwise."""
+    if validation is not None:
+        net.train_split = predefined_split(validation)
+    try:
+        yield
+    finally:
+        net.train_split = None
+
+
 def train(
     net: TrainingNet,
     training: TensorRows,
     validation: TensorRows | None,
-    settings,
+    settings: Any,
+    *,
     n_epochs: int,
     whole_fit: bool,
+    goes_back: bool,
 ) -> int | None:
     """Train an initialised net; on an error put it back to its last whole epoch.
 
     Parameters
     ----------
     net : TrainingNet
-        Changed in place.
+        Changed in place. Its masked weights stay zero.
     training, validation : TensorRows
         Validation may be None.
     settings : NetworkClassifier
-        ``lr``, ``lr_schedule``, ``patience``, ``warm_start``, ``compile`` and
+        ``lr``, ``lr_schedule``, ``max_epochs``, ``patience``, ``compile`` and
         ``verbose`` are read.
     n_epochs : int
         Epochs to train.
     whole_fit : bool
         Whether the schedule starts anew; otherwise it goes on.
+    goes_back : bool
+        Whether an error puts the net back; otherwise it is to be thrown away.
 
     Returns
     -------
@@ -205,40 +241,37 @@ def train(
     ValueError
         If loss or weights are not finite.
     """
+    complete_optimizer(net.optimizer_)
     scale = settings.lr / net.first_lr
     net.lr = settings.lr
     for group in net.optimizer_.param_groups:
         group["lr"] = group["initial_lr"] * scale
-    n_before = len(net.history)
-    # On an error a continued training goes back, a new one is thrown away.
-    last_whole = LastWholeEpoch() if settings.warm_start or n_before else None
-    stop_early = bar = None
-    own: list[tuple[str, Callback]] = []
+    own: dict[str, Callback] = {}
     if settings.lr_schedule is not None:
         factor = schedule_function(settings.lr_schedule, settings.max_epochs)
-        first_epoch = 0 if whole_fit else n_before
-        rate = ScheduledRate(factor, settings.lr, scale, first_epoch)
-        own.append(("our_lr_schedule", rate))
-    if last_whole is not None:
-        own.append(("our_last_whole_epoch", last_whole))
+        first_epoch = 0 if whole_fit else len(net.history)
+        own["lr_schedule"] = ScheduledRate(factor, settings.lr, scale, first_epoch)
+    if goes_back:
+        own["last_whole_epoch"] = LastWholeEpoch()
     if settings.verbose and whole_fit:
-        bar = ProgressBar(n_epochs, "fit ")
-        own.append(("our_progress_bar", bar))
+        own["progress_bar"] = ProgressBar(n_epochs, "fit ")
     if validation is not None:
-        net.train_split = predefined_split(validation)
-        stop_early = StopEarly(settings.patience, validation)
-        own.append(("our_early_stopping", stop_early))
+        own["early_stopping"] = StopEarly(settings.patience, validation)
     try:
-        with _attached(net, own), _compiled(net, settings.compile):
+        with (
+            held_at_zero(
+                net.optimizer_, net.module_.named_parameters(), net.weight_masks_
+            ),
+            attached(net, [(f"our_{name}", own[name]) for name in own]),
+            _validating(net, validation),
+            _compiled(net, settings.compile),
+        ):
             net.partial_fit(training, None, epochs=n_epochs)
         if net.interrupted_:
             raise KeyboardInterrupt
         _check_finite(net)
     except BaseException as error:
-        if last_whole is not None and hasattr(last_whole, "state_"):
-            last_whole.restore(net)
-        if bar is not None and hasattr(bar, "bar_"):
-            bar.on_train_end(net)
+        _clean_up(net, own)
         if "Expected more than 1 value per channel" in str(error):
             raise ValueError(
                 "Batch normalisation needs at least two rows in a batch. Got "
@@ -248,7 +281,15 @@ def train(
         raise
     finally:
         net.module_.eval()
-    return None if stop_early is None else stop_early.best_epoch_
+    return own["early_stopping"].best_epoch_ if "early_stopping" in own else None
+
+
+def _clean_up(net: TrainingNet, own: dict[str, Callback]) -> None:
+    """After an error, go back to the last whole epoch and close the bar."""
+    if hasattr(own.get("last_whole_epoch"), "state_"):
+        own["last_whole_epoch"].restore(net)
+    if hasattr(own.get("progress_bar"), "bar_"):
+        own["progress_bar"].on_train_end(net)
 
 
 def _check_finite(net: TrainingNet) -> None:

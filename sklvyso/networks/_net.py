@@ -69,6 +69,8 @@ class TrainingNet(NeuralNetClassifier):
         self.precision = precision
         self.first_lr = first_lr
 
+    # Set by mask_weights of the classifier: parameter names to bool tensors.
+    weight_masks_: dict[str, torch.Tensor] | None = None
     interrupted_ = False
     wants_to_stop_ = False
     _scaler = None
@@ -246,7 +248,7 @@ class TrainingNet(NeuralNetClassifier):
             return super().fit_loop(X, y, epochs=epochs, **fit_params)
         except KeyboardInterrupt as interrupt:
             # skorch will swallow it, so that the caller has to ask.
-            self.interrupted_ = not _asks_to_stop(interrupt)
+            self.interrupted_ = not asks_to_stop(interrupt)
             raise
         finally:
             self._scaler = None
@@ -367,7 +369,7 @@ class _EpochSums:
         return torch.stack(self.n_correct).sum().item() / self.n_rows
 
 
-def _asks_to_stop(interrupt: KeyboardInterrupt) -> bool:
+def asks_to_stop(interrupt: KeyboardInterrupt) -> bool:
     """Say whether early stopping raised this, ours or skorch's, not Ctrl-C."""
     if isinstance(interrupt, StopTraining):
         return True

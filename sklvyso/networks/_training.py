@@ -55,6 +55,19 @@ def resolve_optimizer(
     return OPTIMIZERS[optimizer], kwargs
 
 
+def complete_optimizer(optimizer: torch.optim.Optimizer) -> None:
+    """Give LBFGS back what torch leaves out when it pickles or copies an optimiser.
+
+    Parameters
+    ----------
+    optimizer : torch.optim.Optimizer
+        Changed in place when it is an incomplete LBFGS.
+    """
+    if isinstance(optimizer, torch.optim.LBFGS) and not hasattr(optimizer, "_params"):
+        optimizer._params = optimizer.param_groups[0]["params"]
+        optimizer._numel_cache = None
+
+
 def schedule_function(lr_schedule: Any, max_epochs: int) -> Callable[[int], float]:
     """Return the factor on the learning rate as a function of the epoch, from 0.
 
