@@ -21,6 +21,8 @@ Gradients = Callable[[], Sequence[Tensor]]
 # Well within float64: scores far below the total must be numbers, too.
 _SMALLEST_TOTAL, _LARGEST_TOTAL = 1e-200, 1e200
 _MOST_CORRECTIONS = 3
+# What sign, exponent and 7 bits of the mantissa leave of a float64.
+_TRAILING_BITS = 45
 
 
 class Twin(Protocol):
@@ -60,8 +62,8 @@ def lowest(scores: np.ndarray, n_lowest: int) -> np.ndarray:
 
     Parameters
     ----------
-    scores : ndarray of shape (n,)
-        Without NaN.
+    scores : ndarray of shape (n,), dtype float64
+        Non-negative, finite.
     n_lowest : int
         From 0 to n.
 
@@ -72,11 +74,29 @@ def lowest(scores: np.ndarray, n_lowest: int) -> np.ndarray:
     """
     if n_lowest == 0:
         return np.zeros(len(scores), dtype=bool)
-    limit = np.partition(scores, n_lowest - 1)[n_lowest - 1]
+    limit = _order_statistic(scores, n_lowest - 1)
     is_lowest = scores < limit
     missing = n_lowest - np.count_nonzero(is_lowest)
     is_lowest[np.flatnonzero(scores == limit)[:missing]] = True
     return is_lowest
+
+
+def _order_statistic(scores: np.ndarray, rank: int) -> float:
+    """Return the score that has ``rank`` scores before it in ascending order.
+
+    Non-negative floats order as the integers of the same bits, so that the leading bits
+    make a histogram with bins of nearly equal relative width, and one bin is left to
+    partition. On millions of equal scores, as dead units have, np.partition alone was
+    measured to be 20 times slower.
+    """
+    bins = scores.view(np.int64) >> _TRAILING_BITS
+    ends = np.cumsum(np.bincount(bins))
+    found = int(np.searchsorted(ends, rank, side="right"))
+    candidates = scores[bins == found]
+    if candidates.min() == candidates.max():
+        return float(candidates[0])
+    rank -= int(ends[found - 1]) if found else 0
+    return float(np.partition(candidates, rank)[rank])
 
 
 class FlatWeights:
