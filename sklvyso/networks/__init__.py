@@ -9,6 +9,7 @@ from sklvyso.networks._adopt import (
     set_seeds,
     takes_images,
 )
+from sklvyso.networks._arrays import as_rows, torch_shape
 from sklvyso.networks._classifier import NetworkClassifier
 from sklvyso.networks._initialization import initialize
 from sklvyso.networks._random import draw_seed, torch_seed
@@ -21,6 +22,7 @@ __all__ = [
     "NetworkClassifier",
     "SkorchClassifier",
     "adopt_estimator",
+    "as_rows",
     "available_networks",
     "draw_seed",
     "final_step",
@@ -31,4 +33,5 @@ __all__ = [
     "set_seeds",
     "takes_images",
     "torch_seed",
+    "torch_shape",
 ]

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -80,11 +81,7 @@ class Connectivity:
         measurement : Measurement
             Active weights, and what is cut off.
         """
-        complete = dict(kept)
-        for name, shape in self.shapes.items():
-            if name not in complete:
-                complete[name] = KeptWeights.all_of(shape)
-        supports, saved = self._forward(complete)
+        supports, saved = self._forward(self._complete(kept))
         reach, active = self._backward(supports, saved)
         for name in kept:
             if active.get(name) is None:
@@ -96,6 +93,19 @@ class Connectivity:
             [supports[value] for value in self.trace.outputs],
             self._blocked(supports),
         )
+
+    def flow(self, kept: Mapping[str, KeptWeights]) -> Flow:
+        """Find which activations are alive, and which reach an output."""
+        supports, saved = self._forward(self._complete(kept))
+        reach, _ = self._backward(supports, saved)
+        return Flow(supports, reach)
+
+    def _complete(self, kept):
+        complete = dict(kept)
+        for name, shape in self.shapes.items():
+            if name not in complete:
+                complete[name] = KeptWeights.all_of(shape)
+        return complete
 
     def _reached(self, reach, value):
         if reach[value] is None:
@@ -144,6 +154,22 @@ class Connectivity:
                     before = active.get(name)
                     active[name] = weights if before is None else before.union(weights)
         return reach, active
+
+
+@dataclass
+class Flow:
+    """State of every activation.
+
+    Attributes
+    ----------
+    supports : list of ndarray of bool
+        By value: what an input reaches.
+    reach : list of (ndarray of bool or None)
+        By value: what reaches an output; None is nothing.
+    """
+
+    supports: list[Any]
+    reach: list[Any]
 
 
 class Measurement:

@@ -157,7 +157,9 @@ def record_reduction(recorder, func, name, args, kwargs):
     result = execute(recorder, func, args, kwargs)
     first = result if isinstance(result, torch.Tensor) else result[0]
     source, value = known[0]
-    axes = _reduced_axes(tuple(source.shape), name, args, kwargs)
+    position = 2 if name == "norm" else 1
+    dim = args[position] if len(args) > position else kwargs.get("dim")
+    axes = reduced_axes(tuple(source.shape), dim)
     number = recorder.new_value(first)
     shape = tuple(first.shape)
     recorder.add(
@@ -166,9 +168,8 @@ def record_reduction(recorder, func, name, args, kwargs):
     return result
 
 
-def _reduced_axes(shape, name, args, kwargs):
-    position = 2 if name == "norm" else 1
-    dim = args[position] if len(args) > position else kwargs.get("dim")
+def reduced_axes(shape: tuple[int, ...], dim) -> tuple[int, ...]:
+    """Return the axes that a reduction over ``dim`` takes away, all for None."""
     if dim is None or isinstance(dim, bool):
         return tuple(range(len(shape)))
     dims = (dim,) if isinstance(dim, int) else tuple(dim)

@@ -93,7 +93,9 @@ def record(recorder, func, args, kwargs):
         if kwargs.get("out") is not None:
             raise recorder.unsupported(f"{name!r} writes into out=.")
         _refuse_derived(recorder, args, kwargs)
+        before = recorder.begin(name, args, kwargs)
         result = handler(recorder, func, name, args, kwargs)
+        recorder.end(before, result)
     return _settle(recorder, func, result, args, kwargs)
 
 

@@ -9,6 +9,7 @@ import copy
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
@@ -27,6 +28,32 @@ from sklvyso.sparsity._user_rules import module_rule
 Rule = str | Callable[..., Any]
 
 
+@dataclass
+class Call:
+    """One call of a torch function that sees the data.
+
+    Attributes
+    ----------
+    name : str
+        Name of the function.
+    inputs, outputs : list of int
+        Numbers of the values; one value may be both.
+    tensors : list of (str, tuple of int)
+        Names and shapes of parameters and buffers that take part.
+    numbers : list of int
+        Whole numbers among the arguments.
+    keywords : dict
+        Keyword arguments.
+    """
+
+    name: str
+    inputs: list[int]
+    outputs: list[int]
+    tensors: list[tuple[str, tuple[int, ...]]]
+    numbers: list[int]
+    keywords: dict[str, Any]
+
+
 class Trace:
     """What a module does to one sample.
 
@@ -38,6 +65,8 @@ class Trace:
         Shape of each value, with a batch axis of length 1.
     inputs, outputs : list of int
         Numbers of the values that enter and leave the module.
+    calls : list of Call
+        The functions themselves, in the order in which they run.
     """
 
     def __init__(self) -> None:
@@ -45,6 +74,7 @@ class Trace:
         self.shapes: list[tuple[int, ...]] = []
         self.inputs: list[int] = []
         self.outputs: list[int] = []
+        self.calls: list[Call] = []
 
 
 class Recorder(TorchFunctionMode):
@@ -79,6 +109,7 @@ class Recorder(TorchFunctionMode):
         self._derived: set[int] = set()
         self._held: list[Any] = []  # an id lasts as long as its object
         self.softmaxed: set[int] = set()
+        self.tensor_names: dict[int, str] = {}
 
     # -- values -------------------------------------------------------------------
 
@@ -108,6 +139,29 @@ class Recorder(TorchFunctionMode):
     def empty(self, shape) -> torch.Tensor:
         """Make a tensor without content."""
         return torch.empty(tuple(shape), device="meta")
+
+    def begin(self, name: str, args, kwargs) -> Call:
+        """Note a call before it runs."""
+        items = list(leaves_of((args, *kwargs.values())))
+        values = [self.value_of(item) for item in items]
+        tensors = [
+            (self.tensor_names[id(item)], tuple(item.shape))
+            for item in items
+            if id(item) in self.tensor_names
+        ]
+        numbers = [
+            item
+            for item in leaves_of(args)
+            if isinstance(item, int) and not isinstance(item, bool)
+        ]
+        inputs = [value for value in values if value is not None]
+        return Call(name, inputs, [], tensors, numbers, dict(kwargs))
+
+    def end(self, call: Call, result) -> None:
+        """Note what a call returned."""
+        found = [self.value_of(item) for item in leaves_of((result,))]
+        call.outputs = [value for value in found if value is not None]
+        self.trace.calls.append(call)
 
     def close(self) -> None:
         """Let go of the tensors."""
@@ -296,6 +350,8 @@ def _record(module, input_shape, weights, rules, device, norm):
     names = _put_stand_ins(copied, paths, weights, device)
     of_functions = {key: r for key, r in rules.items() if not isinstance(key, type)}
     recorder = Recorder(names, paths, of_functions, device, norm)
+    tensors = [*copied.named_parameters(), *copied.named_buffers()]
+    recorder.tensor_names = {id(tensor): name for name, tensor in tensors} | names
     _put_rules(copied, rules, recorder)
     sample = torch.ones((1, *input_shape), device=device)
     with torch.enable_grad(), recorder:

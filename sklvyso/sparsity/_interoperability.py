@@ -1,0 +1,162 @@
+"""Masks to and from other tools: modules, torch.nn.utils.prune, files."""
+
+# Authors: The sklvyso developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
+
+import copy
+from collections import OrderedDict
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import nn
+from torch.nn.utils import parametrize, prune
+
+from sklvyso.sparsity._weights import (
+    check_masks,
+    check_module_type,
+    maskable_weights,
+    module_masks,
+)
+
+
+def pruned_copy(module: nn.Module, masks: Mapping[str, np.ndarray]) -> nn.Module:
+    """Copy a module with its masks worked into plain weights.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Stays as it is.
+    masks : mapping of str to ndarray of bool
+        Kept weights.
+
+    Returns
+    -------
+    copied : torch.nn.Module
+        In evaluation mode, on the CPU, without hooks, parametrisations and masks of
+        :mod:`torch.nn.utils.prune`.
+    """
+    memo = {}
+    for part in module.modules():
+        # What a hook computed belongs to a graph, and cannot be copied.
+        for value in vars(part).values():
+            if isinstance(value, torch.Tensor) and value.grad_fn is not None:
+                memo[id(value)] = value.detach()
+    copied = copy.deepcopy(module, memo).cpu().eval()
+    for part in copied.modules():
+        _make_plain(part)
+        for name, value in vars(part).items():
+            if "_hooks" in name and isinstance(value, OrderedDict):
+                part.__dict__[name] = OrderedDict()
+    with torch.no_grad():
+        for name, mask in masks.items():
+            path, _, key = name.rpartition(".")
+            weight = getattr(copied.get_submodule(path), key)
+            # Not a product, in which a weight that is not finite would survive.
+            weight[~torch.from_numpy(np.array(mask))] = 0
+    return copied
+
+
+def _make_plain(part):
+    if parametrize.is_parametrized(part):
+        for key in list(part.parametrizations):
+            parametrize.remove_parametrizations(part, key)
+    for key in [k for k in part._parameters if k.endswith("_orig")]:
+        plain = key.removesuffix("_orig")
+        mask = part._buffers.pop(f"{plain}_mask", None)
+        if mask is None:
+            continue
+        value = part._parameters.pop(key).detach() * mask
+        part.__dict__.pop(plain, None)
+        setattr(part, plain, nn.Parameter(value))
+
+
+def apply_masks(module: nn.Module, masks: Mapping[str, ArrayLike]) -> nn.Module:
+    """Put masks on a module as :mod:`torch.nn.utils.prune` does.
+
+    Each masked weight becomes ``weight_orig`` and ``weight_mask``; their product is
+    computed at each forward pass. A mask that is there already is replaced.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Changed in place.
+    masks : dict of str to array-like
+        Weight name to bools or zeros and ones.
+
+    Returns
+    -------
+    module : torch.nn.Module
+        The same.
+
+    Raises
+    ------
+    ValueError
+        If a name or a shape does not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from torch import nn
+    >>> from sklvyso.sparsity import apply_masks, read_masks
+    >>> net = apply_masks(nn.Linear(2, 1), {"weight": np.array([[1, 0]])})
+    >>> bool(net.weight[0, 1] == 0), read_masks(net)
+    (True, {'weight': array([[ True, False]])})
+    """
+    weights = maskable_weights(check_module_type(module))
+    shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
+    for name, mask in check_masks(masks, shapes).items():
+        path, _, key = name.rpartition(".")
+        part = module.get_submodule(path)
+        if parametrize.is_parametrized(part, key):
+            raise ValueError(
+                f"masks must not name the parametrised weight {name!r}: "
+                "torch.nn.utils.prune cannot mask it. Remove the parametrisation."
+            )
+        tensor = torch.from_numpy(np.array(mask))
+        if f"{key}_mask" in part._buffers:
+            buffer = part._buffers[f"{key}_mask"]
+            buffer.copy_(tensor)
+            weight = part._parameters[f"{key}_orig"]
+            part.__dict__[key] = (weight * buffer).detach()
+        else:
+            prune.custom_from_mask(part, key, tensor.to(weights[name].device))
+    return module
+
+
+def read_masks(module: nn.Module) -> dict[str, np.ndarray]:
+    """Read the masks that :mod:`torch.nn.utils.prune` put on a module.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Stays as it is.
+
+    Returns
+    -------
+    masks : dict of str to ndarray of bool
+        Weight name to kept weights, for weights that have a mask.
+    """
+    return module_masks(check_module_type(module))
+
+
+def remove_masks(module: nn.Module) -> nn.Module:
+    """Work the masks of :mod:`torch.nn.utils.prune` into plain weights.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Changed in place.
+
+    Returns
+    -------
+    module : torch.nn.Module
+        The same, with zeros where weights were pruned.
+    """
+    for name in read_masks(module):
+        path, _, key = name.rpartition(".")
+        prune.remove(module.get_submodule(path), key)
+    return module
