@@ -177,7 +177,8 @@ def test_a_warm_start_holds_masks_and_a_fresh_fit_drops_them(digits):
 
 @pytest.mark.parametrize("nothing", [None, {}])
 def test_masks_can_be_lifted_and_replaced(digits, nothing):
-    net = masked(digits).train(*digits)
+    # No unit is dead without ReLU.
+    net = masked(digits, module_params={"activation": "identity"}).train(*digits)
     name = "classifier.weight"
     mask = net.net_.weight_masks_[name]
     net.mask_weights({name: ~mask}).train(*digits)
