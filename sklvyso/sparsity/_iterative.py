@@ -278,13 +278,16 @@ def flow_gradients(twin: Twin, magnitudes: Mapping[str, Tensor]) -> list[Tensor]
     scales = _unit_gain(magnitudes)
     total, gradients = _rescaled_flow(twin, magnitudes, scales)
     if total == 0:
-        return gradients  # no path is left
+        # No path is left; slopes at the weights of zero may be anything.
+        return [torch.zeros_like(gradient) for gradient in gradients]
     scales = {
         name: scales[name]
         for (name, magnitude), gradient in zip(
             magnitudes.items(), gradients, strict=True
         )
-        if math.isclose(float((magnitude * gradient).sum()), total, rel_tol=1e-6)
+        if math.isclose(
+            float((magnitude.detach() * gradient).sum()), total, rel_tol=1e-6
+        )
     }
     if len(scales) < len(magnitudes):
         # Only a layer that all paths pass through changes all scores by one factor.
@@ -300,15 +303,15 @@ def flow_gradients(twin: Twin, magnitudes: Mapping[str, Tensor]) -> list[Tensor]
 def _rescaled_flow(twin, magnitudes, scales):
     """Flow with rescaled layers, corrected until the total is of common size."""
     total, gradients = _flow(twin, magnitudes, scales)
+    was_zero = False
     for _ in range(_MOST_CORRECTIONS if scales else 0):
-        if _SMALLEST_TOTAL < total < _LARGEST_TOTAL:
+        if _SMALLEST_TOTAL < total < _LARGEST_TOTAL or (was_zero and total == 0):
             break
+        was_zero = total == 0
         # How far a total overflows or vanishes is unknown: take a large step.
-        size = total if 0 < total < math.inf else (1e-250 if total == 0 else 1e250)
+        size = total if 0 < total < math.inf else (1e-250 if was_zero else 1e250)
         factor = math.exp(-math.log(size) / len(scales))
         scales = {name: scale * factor for name, scale in scales.items()}
-        if not 0 < min(scales.values()) <= max(scales.values()) < math.inf:
-            break
         total, gradients = _flow(twin, magnitudes, scales)
     return total, gradients
 

@@ -151,3 +151,28 @@ def sorted_synflow_mask(twin, weights, sparsity, n_iterations=100):
             [scores], int(total - total * (1 - sparsity) ** (step / n_iterations))
         )
     return mask
+
+
+def sorted_snip_mask(gradients, weights, n_pruned, sparsity, n_iterations, ties):
+    """Return iterative SNIP's mask by full sorts.
+
+    ``gradients`` takes masked weights; ``ties`` is "first" or "last", which of equal
+    scores is pruned first.
+    """
+    sizes = [w.numel() for w in weights.values()]
+    flat = torch.cat([w.detach().ravel() for w in weights.values()])
+    alive = np.ones(len(flat), dtype=bool)
+    places = np.arange(len(flat)) if ties == "first" else np.arange(len(flat))[::-1]
+    for step in range(1, n_iterations + 1):
+        pieces = (flat * torch.from_numpy(alive)).split(sizes)
+        masked = {
+            name: piece.reshape(w.shape).requires_grad_()
+            for (name, w), piece in zip(weights.items(), pieces, strict=True)
+        }
+        slopes = torch.cat([g.ravel() for g in gradients(masked)])
+        scores = np.where(alive, (flat * slopes).abs().numpy(), -1.0)
+        order = places[np.argsort(scores[places], kind="stable")]
+        share = 1 - (1 - sparsity) ** (step / n_iterations)
+        n_now = n_pruned if step == n_iterations else int(len(flat) * share)
+        alive[order[:n_now]] = False
+    return alive
