@@ -96,7 +96,10 @@ def labelled_rows(X: Any, y: Any, sample_weight: Any = None) -> LabelledRows:
     ValueError
         If shapes do not agree or values are out of range.
     """
-    rows = X.detach() if isinstance(X, Tensor) else torch.from_numpy(np.array(X))
+    if not isinstance(X, Tensor):
+        # torch warns of arrays that it cannot write to, and takes no reversed ones.
+        X = torch.from_numpy(np.require(X, requirements=["C", "W"]))
+    rows = X.detach()
     labels = np.asarray(y.detach().cpu() if isinstance(y, Tensor) else y)
     if labels.ndim != 1 or rows.ndim < 2 or len(labels) != len(rows) or not len(rows):
         raise ValueError(

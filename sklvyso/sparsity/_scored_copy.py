@@ -61,6 +61,8 @@ def _settle_weight(path: str, layer: nn.Module) -> None:
     if parametrize.is_parametrized(layer, "weight"):
         # Spectral normalisation moves on at each look in training mode.
         layer.parametrizations["weight"].eval()  # type: ignore[index,operator]
+        # Parametrizations live in the class, which the copy shares with the original.
+        layer.__class__ = _own_class(type(layer))
         parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
     elif hasattr(layer, "weight_mask"):
         prune.remove(layer, "weight")
@@ -70,3 +72,9 @@ def _settle_weight(path: str, layer: nn.Module) -> None:
             "computed by a hook: use torch.nn.utils.parametrizations for weight or "
             "spectral normalisation, or remove it."
         )
+
+
+def _own_class(shared: type) -> type:
+    left_out = ("__dict__", "__weakref__")
+    attributes = {n: v for n, v in vars(shared).items() if n not in left_out}
+    return type(shared.__name__, shared.__bases__, attributes)

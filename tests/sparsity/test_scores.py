@@ -377,24 +377,45 @@ def test_masks_of_torch_are_worked_in(method):
     assert prune.is_pruned(masked)
 
 
-def test_parametrised_weights_score_as_their_values():
+@pytest.mark.parametrize("others", [(), ("bias",)], ids=["weight", "weight-and-bias"])
+def test_parametrised_weights_score_as_their_values(others):
     module = cnn(batch_norm=False).eval()
     X, y = images()
     plain = prune_scores(module, "snip", X, y)
-    parametrizations.weight_norm(module[0])
+    for name in ("weight", *others):
+        parametrizations.weight_norm(module[0], name)
+    rows = torch.as_tensor(X).float()
+    before, output = state_of(module), module(rows)
     found = prune_scores(module, "snip", X, y)
     for name in plain:
         # The value is computed from direction and length, in float32.
         np.testing.assert_allclose(found[name], plain[name], rtol=1e-4, atol=1e-7)
-    assert nn.utils.parametrize.is_parametrized(module[0], "weight")
+    assert_same(before, state_of(module))
+    # The class of a parametrised layer is made for it, and deepcopy shares it.
+    assert torch.equal(module(rows), output)
 
 
 def test_spectral_norm_does_not_move_on():
     module = cnn(batch_norm=False)
     parametrizations.spectral_norm(module[0])
+    # Its estimate is of other weights now, so that one more step would show.
+    module[0].parametrizations.weight.original.data.normal_()
     before = state_of(module)
-    prune_scores(module, "magnitude")
+    scores = prune_scores(module, "magnitude")
     assert_same(before, state_of(module))
+    expected = module.eval()[0].weight.detach().abs().numpy()
+    # The same product of float32, in eval mode.
+    np.testing.assert_allclose(scores["0.weight"], expected, rtol=1e-6)
+
+
+def test_read_only_and_reversed_rows_are_taken():
+    module, (X, y) = cnn(batch_norm=False).eval(), images()
+    expected = flat(prune_scores(module, "snip", X, y))
+    X.setflags(write=False)
+    np.testing.assert_array_equal(flat(prune_scores(module, "snip", X, y)), expected)
+    found = flat(prune_scores(module, "snip", X[::-1], y[::-1]))
+    # Sums of float32 in another order.
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-7)
 
 
 def test_weights_of_hooks_are_refused():
@@ -610,3 +631,18 @@ def test_networks_of_the_package_score(name, method):
     scores = prune_scores(module, method, X, torch.arange(8))
     assert list(scores) == list(prunable_weights(module))
     assert all(array.any() for array in scores.values())
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("method", METHODS)
+def test_scores_on_the_gpu_equal_those_on_the_cpu(method):
+    module, (X, y) = cnn().double().eval(), images()
+    here, there = (
+        prune_scores(
+            module, method, X, y, input_shape=(1, 6, 6), random_state=0, device=device
+        )
+        for device in ("cpu", "cuda")
+    )
+    assert next(module.parameters()).device.type == "cpu"
+    for name in here:
+        np.testing.assert_allclose(there[name], here[name], rtol=1e-6, atol=1e-12)
