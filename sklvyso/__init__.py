@@ -19,18 +19,22 @@ if TYPE_CHECKING:
 
 _ROOM_OF = {
     "DRoPSampler": "data_pruning",
+    "EffectiveSparsityPruner": "sparsity",
     "NetworkClassifier": "networks",
 }
-_ROOMS = ("data_pruning", "datasets", "metrics", "networks")
+_ROOMS = ("data_pruning", "datasets", "metrics", "networks", "plotting", "sparsity")
 
 __all__ = [
     "DRoPSampler",
+    "EffectiveSparsityPruner",
     "NetworkClassifier",
     "__version__",
     "data_pruning",
     "datasets",
     "metrics",
     "networks",
+    "plotting",
+    "sparsity",
 ]
 
 

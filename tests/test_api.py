@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 
 import sklvyso
 
-ROOMS = ("data_pruning", "datasets", "metrics", "networks")
+ROOMS = ("data_pruning", "datasets", "metrics", "networks", "plotting", "sparsity")
 
 
 def public_objects():
@@ -107,7 +107,7 @@ def test_estimators_document_attributes_examples_and_source(estimator):
 
 
 def test_binding_signatures():
-    from sklvyso import data_pruning, networks
+    from sklvyso import data_pruning, networks, sparsity
 
     expected = {
         data_pruning.drop_densities: "(recalls, class_counts, n_select, *, "
@@ -117,7 +117,20 @@ def test_binding_signatures():
         data_pruning.scaled_max_epochs: "(max_epochs, n_selected, n_total)",
         networks.make_network: "(name, input_shape, n_outputs, *, bias=True, "
         "batch_norm=False, **kwargs)",
+        sparsity.layer_quotas: "(shapes, sparsity, method, *, names=None)",
     }
+    leading = {
+        sparsity.effective_masks: ["module", "masks", "input_shape"],
+        sparsity.sparsity_report: ["module", "masks", "input_shape"],
+        sparsity.prune_scores: ["module", "method", "X", "y"],
+        sparsity.prune_module: ["module", "method"],
+        sparsity.compact: ["module", "masks", "input_shape"],
+    }
+    for function, names in leading.items():
+        parameters = inspect.signature(function).parameters.values()
+        assert [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD] == (
+            names
+        )
     for function, text in expected.items():
         bare = inspect.signature(function)
         bare = bare.replace(

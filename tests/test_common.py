@@ -13,7 +13,7 @@ from sklearn.utils.estimator_checks import (
 )
 
 import sklvyso
-from sklvyso import DRoPSampler, NetworkClassifier
+from sklvyso import DRoPSampler, EffectiveSparsityPruner, NetworkClassifier
 
 FLOAT32 = {
     "check_sample_weight_equivalence_on_dense_data": (
@@ -36,6 +36,24 @@ INSTANCES = [
     NetworkClassifier(**SMALL, early_stopping=True, max_epochs=40),
     DRoPSampler(LogisticRegression(max_iter=1000), random_state=0),
     DRoPSampler(validation=2, random_state=0),
+    EffectiveSparsityPruner(NetworkClassifier(**SMALL), sparsity=0.5, random_state=0),
+    EffectiveSparsityPruner(
+        NetworkClassifier(**SMALL),
+        pruner="magnitude",
+        quota="erk",
+        compression=2,
+        dense_epochs=2,
+        min_per_layer=1,
+        random_state=0,
+    ),
+    EffectiveSparsityPruner(
+        NetworkClassifier(**SMALL),
+        pruner="snip",
+        sparsity=0.5,
+        target="direct",
+        apply="effective",
+        random_state=0,
+    ),
 ]
 SAMPLERS = [e for e in INSTANCES if hasattr(e, "fit_resample")]
 
@@ -50,7 +68,8 @@ def public_estimators():
 
 
 def expected_failed_checks(estimator):
-    return FLOAT32 if isinstance(estimator, NetworkClassifier) else {}
+    networks = NetworkClassifier | EffectiveSparsityPruner
+    return FLOAT32 if isinstance(estimator, networks) else {}
 
 
 def test_every_public_estimator_is_checked():

@@ -135,7 +135,15 @@ def _check_shape(input_shape: Any) -> tuple[int, ...]:
 def torch_shape(input_shape: tuple[int, ...]) -> tuple[int, ...]:
     """Turn the shape of a sample, channels last, into torch's.
 
-    ``(H, W)`` becomes ``(1, H, W)``, ``(H, W, C)`` becomes ``(C, H, W)``.
+    Parameters
+    ----------
+    input_shape : tuple of int
+        ``(n_features,)``, ``(H, W)`` or ``(H, W, C)``.
+
+    Returns
+    -------
+    shape : tuple of int
+        ``(n_features,)``, ``(1, H, W)`` or ``(C, H, W)``.
     """
     if len(input_shape) == 2:
         return (1, *input_shape)

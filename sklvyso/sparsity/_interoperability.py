@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections import OrderedDict
 from collections.abc import Mapping
 
@@ -15,6 +14,7 @@ from numpy.typing import ArrayLike
 from torch import nn
 from torch.nn.utils import parametrize, prune
 
+from sklvyso.sparsity._scored_copy import scored_copy
 from sklvyso.sparsity._weights import (
     check_masks,
     check_module_type,
@@ -36,18 +36,11 @@ def pruned_copy(module: nn.Module, masks: Mapping[str, np.ndarray]) -> nn.Module
     Returns
     -------
     copied : torch.nn.Module
-        In evaluation mode, on the CPU, without hooks, parametrisations and masks of
-        :mod:`torch.nn.utils.prune`.
+        In evaluation mode, on the CPU, without hooks; masks of
+        :mod:`torch.nn.utils.prune` and parametrisations are worked into the weights.
     """
-    memo = {}
-    for part in module.modules():
-        # What a hook computed belongs to a graph, and cannot be copied.
-        for value in vars(part).values():
-            if isinstance(value, torch.Tensor) and value.grad_fn is not None:
-                memo[id(value)] = value.detach()
-    copied = copy.deepcopy(module, memo).cpu().eval()
+    copied = scored_copy(module, "cpu").eval()
     for part in copied.modules():
-        _make_plain(part)
         for name, value in vars(part).items():
             if "_hooks" in name and isinstance(value, OrderedDict):
                 part.__dict__[name] = OrderedDict()
@@ -58,20 +51,6 @@ def pruned_copy(module: nn.Module, masks: Mapping[str, np.ndarray]) -> nn.Module
             # Not a product, in which a weight that is not finite would survive.
             weight[~torch.from_numpy(np.array(mask))] = 0
     return copied
-
-
-def _make_plain(part):
-    if parametrize.is_parametrized(part):
-        for key in list(part.parametrizations):
-            parametrize.remove_parametrizations(part, key)
-    for key in [k for k in part._parameters if k.endswith("_orig")]:
-        plain = key.removesuffix("_orig")
-        mask = part._buffers.pop(f"{plain}_mask", None)
-        if mask is None:
-            continue
-        value = part._parameters.pop(key).detach() * mask
-        part.__dict__.pop(plain, None)
-        setattr(part, plain, nn.Parameter(value))
 
 
 def apply_masks(module: nn.Module, masks: Mapping[str, ArrayLike]) -> nn.Module:

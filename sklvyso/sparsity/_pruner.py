@@ -84,7 +84,7 @@ class EffectiveSparsityPruner(ClassifierMixin, BaseEstimator):
         FORCE.
     score_batch_size : int, default=128
         Rows of a batch when scores are computed.
-    score_samples : int, default=None
+    n_score_samples : int, default=None
         Number of training rows for SNIP, GraSP and FORCE, drawn by class in equal
         parts. None takes all, for GraSP 25 of each class.
     exclude : sequence of str, default=()
@@ -200,7 +200,7 @@ class EffectiveSparsityPruner(ClassifierMixin, BaseEstimator):
             Interval(Integral, 1, None, closed="left"),
         ],
         "score_batch_size": [Interval(Integral, 1, None, closed="left")],
-        "score_samples": [Interval(Integral, 1, None, closed="left"), None],
+        "n_score_samples": [Interval(Integral, 1, None, closed="left"), None],
         "exclude": [tuple, list],
         "min_per_layer": [Interval(Integral, 0, None, closed="left")],
         "granularity": [StrOptions(set(GRANULARITIES))],
@@ -231,7 +231,7 @@ class EffectiveSparsityPruner(ClassifierMixin, BaseEstimator):
         rewind: str | int = "init",
         n_iterations: int | str = "auto",
         score_batch_size: int = 128,
-        score_samples: int | None = None,
+        n_score_samples: int | None = None,
         exclude: Sequence[str] = (),
         min_per_layer: int = 0,
         granularity: str = "pixel",
@@ -254,7 +254,7 @@ class EffectiveSparsityPruner(ClassifierMixin, BaseEstimator):
         self.rewind = rewind
         self.n_iterations = n_iterations
         self.score_batch_size = score_batch_size
-        self.score_samples = score_samples
+        self.n_score_samples = n_score_samples
         self.exclude = exclude
         self.min_per_layer = min_per_layer
         self.granularity = granularity

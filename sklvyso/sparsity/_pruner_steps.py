@@ -159,7 +159,7 @@ def scoring_rows(
     Parameters
     ----------
     pruner : EffectiveSparsityPruner
-        ``pruner``, ``quota``, ``score_samples`` and ``score_batch_size`` are read.
+        ``pruner``, ``quota``, ``n_score_samples`` and ``score_batch_size`` are read.
     estimator : NetworkClassifier or SkorchClassifier
         Initialised.
     X, y, sample_weight : arrays
@@ -176,7 +176,7 @@ def scoring_rows(
     methods = {m for m in (pruner.pruner, pruner.quota) if isinstance(m, str)}
     if not callable(pruner.pruner) and not methods & set(_NEED_DATA):
         return {}
-    n_rows = pruner.score_samples
+    n_rows = pruner.n_score_samples
     if n_rows is None and "grasp" in methods:
         n_rows = _GRASP_ROWS_PER_CLASS * len(estimator.classes_)
     chosen = None

@@ -23,6 +23,8 @@ from sklvyso.sparsity._trace import Rule
 class SparsityReport:
     """Direct and effective sparsity of a network, as a whole and by layer.
 
+    .. versionadded:: 0.1
+
     Parameters
     ----------
     layers : list of dict

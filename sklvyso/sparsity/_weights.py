@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
+from torch.nn.utils import parametrize
 
 # Layers whose ``weight`` is pruned and counted; biases and norms never are.
 PRUNABLE_LAYERS = (nn.Linear, nn.modules.conv._ConvNd, nn.Bilinear)
@@ -73,20 +74,14 @@ def prunable_weights(
         if not isinstance(layer, PRUNABLE_LAYERS):
             continue
         name = f"{path}.weight" if path else "weight"
-        weight = getattr(layer, "weight_orig", None)
-        if weight is None:
-            weight = layer.weight
+        weight = _weight_of(layer)
         if is_lazy(weight):
             raise ValueError(
                 f"module has a lazy layer {path!r} without weights. Send one batch "
                 "through the module first."
             )
         # A parametrised weight is computed anew at each access.
-        key = (
-            id(layer)
-            if torch.nn.utils.parametrize.is_parametrized(layer, "weight")
-            else id(weight)
-        )
+        key = id(layer) if parametrize.is_parametrized(layer, "weight") else id(weight)
         if key not in seen:
             seen.add(key)
             weights[name] = weight
@@ -102,6 +97,24 @@ def prunable_weights(
             )
         )
     return left
+
+
+def _weight_of(layer: nn.Module) -> torch.Tensor:
+    original = getattr(layer, "weight_orig", None)
+    if original is not None:
+        return original
+    if not parametrize.is_parametrized(layer, "weight"):
+        return layer.weight
+    # Spectral normalisation moves on whenever it is looked at in training mode.
+    parts = list(layer.parametrizations["weight"].modules())  # type: ignore[index]
+    modes = [part.training for part in parts]
+    try:
+        for part in parts:
+            part.training = False
+        return layer.weight
+    finally:
+        for part, mode in zip(parts, modes, strict=True):
+            part.training = mode
 
 
 def maskable_weights(module: nn.Module) -> dict[str, torch.Tensor]:

@@ -1,0 +1,8 @@
+"""One display a result, drawn with matplotlib."""
+
+# Authors: The sklvyso developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+from sklvyso.plotting._sparsity import SparsityDisplay
+
+__all__ = ["SparsityDisplay"]
