@@ -32,6 +32,8 @@ def n_kept(total: int, sparsity: float) -> int:
     ValueError
         If sparsity is not in [0, 1].
     """
+    # NumPy's integers would overflow within fractions.
+    total = check_count("total", total)
     # Twice the exact product: near an integer it is that integer, if S is as near to
     # 1 - 1/c as two roundings leave it.
     doubled = 2 * total * (1 - Fraction(check_sparsity(sparsity)))
@@ -82,10 +84,11 @@ def kept_counts(
     real = sizes * (1.0 - np.asarray(quotas, dtype=np.float64))
     check_count("n_kept", n_kept)
     if abs(real.sum() - n_kept) > 0.999:
+        whole = 1.0 - real.sum() / sizes.sum()
         raise ValueError(
-            "n_kept must be what the quotas keep in all, "
-            f"{real.sum():.10g} of {sizes.sum()} weights, rounded. Got {n_kept} "
-            "instead. Compute the quotas at the sparsity of that total."
+            f"quotas must keep n_kept={n_kept} of {sizes.sum()} weights in all. They "
+            f"keep {real.sum():.10g}, a sparsity of {whole:.12g} of the whole. Ask for "
+            "that sparsity, or change the quotas."
         )
     least = np.minimum(sizes, check_count("min_per_layer", min_per_layer))
     if n_kept < least.sum():

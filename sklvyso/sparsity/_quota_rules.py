@@ -61,17 +61,19 @@ def igq_force(counts: ArrayLike, sparsity: float) -> float:
     if sparsity == 1:
         return math.inf
     target = math.log(sparsity) - math.log1p(-sparsity)
+    log_sizes = np.log(sizes)
 
     def excess(log_force):
         # Log odds are near linear in the logarithm of the force, and lose no digits at
         # either end.
-        pressed = np.exp(log_force) * sizes
-        kept = sizes / (1.0 + pressed)
-        return math.log((pressed * kept).sum()) - math.log(kept.sum()) - target
+        pressed = log_force + log_sizes
+        kept = log_sizes - np.logaddexp(0.0, pressed)
+        odds = np.logaddexp.reduce(pressed + kept) - np.logaddexp.reduce(kept)
+        return odds - target
 
     # The odds of the whole lie between those of the smallest and the largest layer.
-    low = target - math.log(sizes.max()) - 1.0
-    high = target - math.log(sizes.min()) + 1.0
+    low = target - log_sizes.max() - 1.0
+    high = target - log_sizes.min() + 1.0
     return math.exp(brentq(excess, low, high, xtol=1e-14, rtol=1e-15))
 
 

@@ -103,7 +103,7 @@ def layer_quotas(
     >>> layer_quotas(lenet, 0.99, "igq").round(3)
     array([0.995, 0.965, 0.478])
     >>> layer_quotas(lenet, 0.99, "erk").round(3)
-    array([0.992, 0.977, 0.812])
+    array([0.992, 0.978, 0.816])
     >>> layer_quotas(lenet, 0.99, [0.99, 0.99, 0.5])
     array([0.99, 0.99, 0.5 ])
     """
