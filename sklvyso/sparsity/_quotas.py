@@ -16,6 +16,8 @@ from sklvyso.sparsity._quota_rules import REACHES, RULES
 
 # Quotas that only a run of this pruner on the module tells.
 MODULE_RULES = ("synflow", "snip")
+# Float noise in 1 - 1/c must not put the end of a range out of reach.
+REACH_TOLERANCE = 1e-12
 
 LayerShapes = Sequence[Sequence[int]] | Mapping[str, Sequence[int]]
 QuotaMethod = str | ArrayLike | Mapping[str, float] | Callable[..., ArrayLike]
@@ -172,9 +174,10 @@ def _named(layers, sparsity, method):
     if sparsity in (0.0, 1.0):
         return np.full(len(layers), sparsity)
     low, high = REACHES[method](layers)
-    if not low <= sparsity <= high:
+    if not low - REACH_TOLERANCE <= sparsity <= high + REACH_TOLERANCE:
         raise ValueError(_unreachable(method, sparsity, low, high))
-    return np.clip(RULES[method](layers, sparsity), 0.0, 1.0)
+    quotas = RULES[method](layers, min(max(sparsity, low), high))
+    return np.clip(quotas, 0.0, 1.0)
 
 
 def _check_name(method, layers):
