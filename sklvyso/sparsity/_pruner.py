@@ -176,9 +176,9 @@ class EffectiveSparsityPruner(ClassifierMixin, BaseEstimator):
     >>> from sklvyso import EffectiveSparsityPruner, NetworkClassifier
     >>> X, y = load_digits(return_X_y=True)
     >>> X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
-    >>> pruner = EffectiveSparsityPruner(
-    ...     NetworkClassifier(input_scale=1 / 16), compression=20, random_state=0
-    ... ).fit(X_train, y_train)
+    >>> network = NetworkClassifier(input_scale=1 / 16, lr=1e-2)
+    >>> pruner = EffectiveSparsityPruner(network, compression=20, random_state=0)
+    >>> pruner = pruner.fit(X_train, y_train)
     >>> round(pruner.effective_compression_, 1), pruner.score(X_test, y_test) > 0.9
     (20.0, True)
     """
