@@ -9,47 +9,55 @@ import inspect
 
 import torch
 from torch.nn import functional as F
+from torch.utils._pytree import tree_flatten
 
-from sklvyso.sparsity._function_rules import record_binary_sum
-from sklvyso.sparsity._recording import data, leaves_of, replay
+from sklvyso.sparsity._function_rules import (
+    multiplied,
+    record_binary_sum,
+    record_linear_function,
+)
+from sklvyso.sparsity._recording import data, execute, replay
 
 
 def record_matrix(recorder, func, name, args, kwargs):
-    for item in leaves_of((args, *kwargs.values())):
-        if recorder.name_of(item):
-            raise recorder.unsupported(
-                f"{name!r} uses a masked weight outside its layer."
-            )
     known = data(recorder, args, kwargs)
-    if (
-        len(known) == 2
-        and known[0][1] in recorder.softmaxed
-        and name in ("matmul", "bmm")
-    ):
-        return _attend(recorder, func, args, kwargs)
-    return replay(recorder, func, args, kwargs, constants=True, whole=True)
+    softmaxed = [value in recorder.softmaxed for _, value in known]
+    if not any(softmaxed) or len(known) == 1:
+        return replay(recorder, func, args, kwargs, constants=True, whole=True)
+    if len(known) > 2:
+        raise recorder.unsupported(f"{name!r} of attention and two more has no rule.")
+    leaves, spec = tree_flatten((args, kwargs))
+    where = [i for i, leaf in enumerate(leaves) if recorder.value_of(leaf) is not None]
 
+    def multiply(*factors):
+        filled = [
+            torch.ones(leaf.shape) if isinstance(leaf, torch.Tensor) else leaf
+            for leaf in leaves
+        ]
+        for i, factor in zip(where, factors, strict=True):
+            filled[i] = factor
+        new_args, new_kwargs = spec.unflatten(filled)
+        return func(*new_args, **new_kwargs)
 
-def _attend(recorder, func, args, kwargs):
-    """Attention: softmax is positive at all positions, whatever the scores."""
-
-    def twin(weights, values):
-        open_weights = torch.ones_like(weights)
-        mixed = weights.mean(-1, keepdim=True).expand_as(weights)
-        # The first part carries the values, the second the way through the scores,
-        # which ends where there are no values to weigh.
-        return torch.matmul(open_weights, values) + torch.matmul(mixed, values)
-
-    return replay(recorder, func, args, kwargs, twin=twin)
+    tensors = [tensor for tensor, _ in known]
+    return multiplied(recorder, func, args, kwargs, tensors, multiply)
 
 
 def record_added_product(recorder, func, name, args, kwargs):
-    added, *factors = args[:3]
+    first, second = ("batch1", "batch2") if name == "baddbmm" else ("mat1", "mat2")
+    given = dict(zip(("input", first, second), args, strict=False)) | kwargs
     multiply = torch.bmm if name == "baddbmm" else torch.matmul
-    product = record_matrix(recorder, multiply, "matmul", tuple(factors), {})
-    if recorder.value_of(added) is None:
+    factors = (given[first], given[second])
+    if not data(recorder, factors, {}):
+        result = execute(recorder, func, args, kwargs)
+        (known,) = data(recorder, (given["input"],), {})
+        return record_linear_function(
+            recorder, torch.Tensor.expand, name, (known[0], tuple(result.shape)), {}
+        )
+    product = record_matrix(recorder, multiply, "matmul", factors, {})
+    if recorder.value_of(given["input"]) is None:
         return product
-    return record_binary_sum(recorder, torch.add, "add", (product, added), {})
+    return record_binary_sum(recorder, torch.add, "add", (product, given["input"]), {})
 
 
 def record_attention(recorder, func, name, args, kwargs):

@@ -69,8 +69,8 @@ class Operation:
         """Support of the outputs, and what ``backward`` needs."""
         values = [_positive(s) for s in supports]
         masks = [_positive(kept[name].mask) for name in self.weights]
-        constants = [torch.ones(c.shape) for c in self.constants]
-        with torch.enable_grad():
+        constants = [torch.ones(c.shape, dtype=torch.float32) for c in self.constants]
+        with torch.inference_mode(False), torch.enable_grad():
             results = self.run(values, masks, constants)
         saved = (values, masks, results)
         return [(r.detach() > self.threshold).numpy() for r in results], saved
@@ -268,7 +268,8 @@ class Connection(Operation):
 
 
 def _positive(array: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(np.array(array, dtype=np.float32)).requires_grad_()
+    with torch.inference_mode(False):
+        return torch.from_numpy(np.array(array, dtype=np.float32)).requires_grad_()
 
 
 def _sum(values, shape):

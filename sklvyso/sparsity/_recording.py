@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_flatten, tree_map
 from sklvyso.sparsity._operations import Operation
 
 
-def replay(recorder, func, args, kwargs, *, constants=False, whole=False, twin=None):
+def replay(recorder, func, args, kwargs, *, constants=False, whole=False):
     """Record a function by itself, on whatever tensors hold data.
 
     Parameters
@@ -26,8 +26,6 @@ def replay(recorder, func, args, kwargs, *, constants=False, whole=False, twin=N
         Whether other floating tensors take part as factors.
     whole : bool, default=False
         As in :class:`Operation`.
-    twin : callable or None, default=None
-        Stands for ``func`` at each run, not for the shape.
 
     Returns
     -------
@@ -47,21 +45,38 @@ def replay(recorder, func, args, kwargs, *, constants=False, whole=False, twin=N
         elif constants and isinstance(leaf, torch.Tensor) and leaf.is_floating_point():
             slots[i] = ("constant", len(factors))
             factors.append(leaf.detach())
-    plain = [None if i in slots else leaf for i, leaf in enumerate(leaves)]
-    call = twin or func
+    plain = [
+        None if i in slots else _empty_handed(recorder, leaf)
+        for i, leaf in enumerate(leaves)
+    ]
 
     def run(values, weights, factors):
         filled = list(plain)
         for i, (kind, j) in slots.items():
             filled[i] = values[j] if kind == "value" else factors[j]
         new_args, new_kwargs = spec.unflatten(filled)
-        found = call(*new_args, **new_kwargs)
+        found = func(*new_args, **new_kwargs)
         return found if isinstance(found, torch.Tensor) else tuple(found)
 
     outs = [result] if isinstance(result, torch.Tensor) else list(result)
     numbers = [recorder.new_value(out) for out in outs]
     recorder.add(Operation(run, sources, numbers, (), factors, whole=whole))
     return result
+
+
+class NeedsContentError(Exception):
+    """The data flow depends on values, which the meta device has none of."""
+
+
+def _empty_handed(recorder, leaf):
+    """Constants carry no data: zeros for numbers; positions stay as they are."""
+    if not isinstance(leaf, torch.Tensor):
+        return leaf
+    if leaf.is_floating_point() or leaf.is_complex():
+        return torch.zeros(leaf.shape, dtype=torch.float32)
+    if leaf.device.type == "meta":
+        raise NeedsContentError
+    return leaf.detach().clone()
 
 
 def execute(recorder, func, args, kwargs):
@@ -103,11 +118,13 @@ def data(recorder, args, kwargs):
 def same_shape(recorder, func, args, kwargs, source):
     """Return a tensor in the shape of ``source``; its content only where needed."""
     if recorder.device == "meta":
-        return recorder.empty(source.shape)
-    return execute(recorder, func, args, {**kwargs, **not_in_place(kwargs)}).view(
-        source.shape
-    )
+        return recorder.empty(source.shape, source.dtype)
+    try:
+        result = execute(recorder, func, args, {**kwargs, **_not_in_place(kwargs)})
+    except (RuntimeError, ValueError):  # statistics of a single value
+        return torch.ones_like(source)
+    return result.view(source.shape)
 
 
-def not_in_place(kwargs):
+def _not_in_place(kwargs):
     return {"inplace": False} if "inplace" in kwargs else {}

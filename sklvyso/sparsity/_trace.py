@@ -5,17 +5,14 @@
 
 from __future__ import annotations
 
-import copy
 import sys
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.utils import parametrize
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_flatten, tree_map
 
@@ -23,6 +20,7 @@ from sklvyso.sparsity._errors import UnsupportedModuleError
 from sklvyso.sparsity._operations import Operation
 from sklvyso.sparsity._recording import leaves_of, to_meta
 from sklvyso.sparsity._rules import record
+from sklvyso.sparsity._skeleton import Skeleton
 from sklvyso.sparsity._user_rules import module_rule
 
 Rule = str | Callable[..., Any]
@@ -106,9 +104,13 @@ class Recorder(TorchFunctionMode):
         self.device = device
         self.norm = norm
         self._values: dict[int, int] = {}
+        self._versions: dict[int, int] = {}
         self._derived: set[int] = set()
+        self._chosen: set[int] = set()
+        self._constants: set[int] = set()
         self._held: list[Any] = []  # an id lasts as long as its object
-        self.softmaxed: set[int] = set()
+        # By value: the same weights of attention, each alive where any score is.
+        self.softmaxed: dict[int, torch.Tensor] = {}
         self.tensor_names: dict[int, str] = {}
 
     # -- values -------------------------------------------------------------------
@@ -121,6 +123,7 @@ class Recorder(TorchFunctionMode):
     def alias(self, tensor: torch.Tensor, value: int) -> int:
         """Let a tensor be one that has a number already."""
         self._values[id(tensor)] = value
+        self._versions[id(tensor)] = tensor._version
         self._held.append(tensor)
         return value
 
@@ -136,9 +139,66 @@ class Recorder(TorchFunctionMode):
         """Say whether a tensor was computed from weights that have masks."""
         return id(item) in self._derived
 
-    def empty(self, shape) -> torch.Tensor:
+    def is_chosen(self, item: Any) -> bool:
+        """Say whether a tensor holds positions that values decided on (argmax)."""
+        return id(item) in self._chosen
+
+    def is_outdated(self, item: torch.Tensor) -> bool:
+        """Say whether a tensor with data was changed in place under another name."""
+        return self._versions.get(id(item), item._version) != item._version
+
+    def is_unknown(self, item: Any) -> bool:
+        """Say whether a tensor without content came from nowhere."""
+        return (
+            isinstance(item, torch.Tensor)
+            and item.device.type == "meta"
+            and not item.is_inference()
+            and id(item) not in self._values
+            and id(item) not in self._constants
+            and id(item) not in self.tensor_names
+        )
+
+    def choose(self, item: torch.Tensor) -> None:
+        """Note a tensor that holds positions which values decided on."""
+        self._chosen.add(id(item))
+        self.hold(item)
+
+    def hold(self, item: torch.Tensor) -> None:
+        """Note a tensor that holds no data."""
+        self._constants.add(id(item))
+        self._held.append(item)
+
+    def empty(self, shape, dtype=None) -> torch.Tensor:
         """Make a tensor without content."""
-        return torch.empty(tuple(shape), device="meta")
+        return torch.empty(tuple(shape), dtype=dtype, device="meta")
+
+    def outputs_of(self, result: Any) -> list[int]:
+        """Numbers of the tensors that a module returned."""
+        leaves = tree_flatten(result)[0]
+        for item in leaves:
+            self.check_use(item)
+        found = [self.value_of(item) for item in leaves]
+        outputs = [value for value in found if value is not None]
+        if not outputs:
+            raise self.unsupported(
+                f"it returned {type(result).__name__} without a tensor that was "
+                "computed from its input by known functions."
+            )
+        return outputs
+
+    def check_use(self, item: Any) -> None:
+        """Refuse tensors whose data flow was not seen."""
+        if not isinstance(item, torch.Tensor):
+            return
+        if self.value_of(item) is not None and self.is_outdated(item):
+            raise self.unsupported(
+                "it uses a tensor that was changed in place through a view of it."
+            )
+        if self.device == "meta" and self.is_unknown(item):
+            raise self.unsupported(
+                "it uses a tensor that no torch function returned, as a custom "
+                "torch.autograd.Function does."
+            )
 
     def begin(self, name: str, args, kwargs) -> Call:
         """Note a call before it runs."""
@@ -176,19 +236,25 @@ class Recorder(TorchFunctionMode):
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        items = list(leaves_of((args, *kwargs.values())))
-        if any(self.value_of(item) is not None for item in items):
+        items = [
+            item
+            for item in leaves_of((args, *kwargs.values()))
+            if isinstance(item, torch.Tensor)
+        ]
+        if any(id(item) in self._values for item in items):
             return record(self, func, args, kwargs)
-        weights = [i for i in items if self.name_of(i) or self.is_derived(i)]
-        if not weights:
-            return func(*args, **kwargs)
-        if self.device == "meta":
+        chosen = any(self.is_chosen(item) for item in items)
+        derived = any(self.name_of(i) or self.is_derived(i) for i in items)
+        if derived and self.device == "meta":
             args, kwargs = tree_map(to_meta, (args, kwargs))
         result = func(*args, **kwargs)
-        for item in tree_flatten(result)[0]:
+        for item in leaves_of((result,)):
             if isinstance(item, torch.Tensor) and not self.name_of(item):
-                self._derived.add(id(item))
-                self._held.append(item)
+                self.hold(item)
+                if derived:
+                    self._derived.add(id(item))
+                if chosen:
+                    self._chosen.add(id(item))
         return result
 
     def place(self) -> str:
@@ -212,82 +278,6 @@ class Recorder(TorchFunctionMode):
             "function(module, *inputs) computes with non-negative tensors what is "
             "connected with what."
         )
-
-
-# -- a private copy ---------------------------------------------------------------
-
-
-def _skeleton(module: nn.Module) -> tuple[nn.Module, dict[int, str]]:
-    """Copy the structure of a module; tensors are shared, hooks are left out.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-        Stays as it is.
-
-    Returns
-    -------
-    copied : torch.nn.Module
-        In evaluation mode.
-    paths : dict of int to str
-        Path of each module of the copy, by ``id``.
-    """
-    if all(_is_plain(part) for part in module.modules()):
-        copied = _shallow(module, {})
-    else:
-        copied = copy.deepcopy(module, _tensor_memo(module))
-    for part in copied.modules():
-        for name, value in vars(part).items():
-            if "_hooks" in name and isinstance(value, OrderedDict):
-                part.__dict__[name] = OrderedDict()
-        part.training = False
-    return copied, {id(part): path for path, part in copied.named_modules()}
-
-
-_PLAIN = (bool, int, float, str, type, torch.Tensor, torch.dtype, torch.device)
-
-
-def _is_plain(module):
-    """Say whether a module holds no others besides those that are registered."""
-    return not any(
-        _holds_more(value)
-        for name, value in vars(module).items()
-        if name not in ("_parameters", "_buffers", "_modules")
-    )
-
-
-def _holds_more(value):
-    if value is None or isinstance(value, _PLAIN):
-        return False
-    if isinstance(value, tuple | list | set):
-        return any(_holds_more(item) for item in value)
-    if isinstance(value, dict):
-        # Hooks are left out, whatever they hold.
-        return not isinstance(value, OrderedDict) and any(
-            _holds_more(item) for item in value.values()
-        )
-    return not isinstance(value, FunctionType | BuiltinFunctionType)
-
-
-def _shallow(module, known):
-    if id(module) in known:
-        return known[id(module)]
-    copied = known[id(module)] = object.__new__(type(module))
-    copied.__dict__ = dict(module.__dict__)
-    for name in ("_parameters", "_buffers"):
-        copied.__dict__[name] = dict(module.__dict__[name])
-    copied.__dict__["_modules"] = {
-        name: None if part is None else _shallow(part, known)
-        for name, part in module._modules.items()
-    }
-    return copied
-
-
-def _tensor_memo(module):
-    tensors = [*module.parameters(), *module.buffers()]
-    for part in module.modules():
-        tensors += [v for v in vars(part).values() if isinstance(v, torch.Tensor)]
-    return {id(t): t for t in tensors}
 
 
 # -- recording --------------------------------------------------------------------
@@ -328,13 +318,15 @@ def record_module(
         If the module cannot process a sample of this shape.
     """
     try:
-        return _record(module, input_shape, weights, rules or {}, "meta", norm)
+        with torch.inference_mode(False):
+            return _record(module, input_shape, weights, rules or {}, "meta", norm)
     except UnsupportedModuleError:
         raise
     except Exception:  # its code looks at values, which the meta device has none of
         pass
     try:
-        return _record(module, input_shape, weights, rules or {}, "cpu", norm)
+        with torch.inference_mode(False):
+            return _record(module, input_shape, weights, rules or {}, "cpu", norm)
     except UnsupportedModuleError:
         raise
     except Exception as error:  # whatever the user's forward may raise
@@ -346,55 +338,32 @@ def record_module(
 
 
 def _record(module, input_shape, weights, rules, device, norm):
-    copied, paths = _skeleton(module)
-    names = _put_stand_ins(copied, paths, weights, device)
+    skeleton = Skeleton(module)
+    names = skeleton.detach_weights(weights, device)
+    copied = skeleton.module
     of_functions = {key: r for key, r in rules.items() if not isinstance(key, type)}
-    recorder = Recorder(names, paths, of_functions, device, norm)
+    recorder = Recorder(names, skeleton.paths, of_functions, device, norm)
     tensors = [*copied.named_parameters(), *copied.named_buffers()]
     recorder.tensor_names = {id(tensor): name for name, tensor in tensors} | names
     _put_rules(copied, rules, recorder)
-    sample = torch.ones((1, *input_shape), device=device)
-    with torch.enable_grad(), recorder:
-        value = recorder.new_value(sample)
-        recorder.trace.inputs = [value]
+    dtype = next(iter(weights.values())).dtype
+    with torch.enable_grad(), _same_generator(), recorder:
+        sample = torch.ones((1, *input_shape), dtype=dtype, device=device)
+        recorder.trace.inputs = [recorder.new_value(sample)]
         result = copied(sample)
-    found = [recorder.value_of(item) for item in tree_flatten(result)[0]]
-    recorder.trace.outputs = [value for value in found if value is not None]
+    recorder.trace.outputs = recorder.outputs_of(result)
     recorder.close()
     return recorder.trace
 
 
-def _put_stand_ins(copied, paths, weights, device):
-    """Replace weights by tensors without content that can be told apart."""
-    layers = {path: part for part, path in _by_path(copied, paths)}
-    names: dict[int, str] = {}
-    stand_ins: dict[int, torch.Tensor] = {}
-    for name, weight in weights.items():
-        layer = layers[name.rpartition(".")[0]]
-        stand_in = weight.detach().view_as(weight)
-        if device == "meta":
-            stand_in = torch.empty(weight.shape, device="meta")
-        stand_ins[id(weight)] = stand_in
-        names[id(stand_in)] = name
-        _replace(layer, name.rpartition(".")[2], stand_in)
-    for part in copied.modules():  # further uses of shared weights
-        for key, value in list(part._parameters.items()):
-            if id(value) in stand_ins:
-                _replace(part, key, stand_ins[id(value)])
-    # The modules hold the stand-ins, so that their ids last.
-    return names
-
-
-def _by_path(copied, paths):
-    return [(part, paths[id(part)]) for part in copied.modules()]
-
-
-def _replace(layer, key, tensor):
-    if parametrize.is_parametrized(layer, key):
-        # A property of this class would compute the weight.
-        layer.__class__ = parametrize.type_before_parametrizations(layer)
-    layer._parameters.pop(key, None)
-    layer.__dict__[key] = tensor
+@contextmanager
+def _same_generator():
+    """Give torch's random numbers back as they were."""
+    state = torch.get_rng_state()
+    try:
+        yield
+    finally:
+        torch.set_rng_state(state)
 
 
 def _put_rules(copied, rules, recorder):
