@@ -40,6 +40,8 @@ bench: .venv/.installed-bench
 
 study: .venv/.installed-bench
 	$(BIN)/python -m benchmarks.drop_defaults
+	$(BIN)/python -m benchmarks.sparsity_compression
+	$(BIN)/python -m benchmarks.sparsity_accuracy
 
 docs: .venv/.installed-docs
 	$(BIN)/python -m sphinx -W -b html docs docs/_build/html

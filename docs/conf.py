@@ -32,14 +32,14 @@ def write_table(name, stored, rows, command, columns=None):
     (TABLES / f"{name}.inc").write_text("\n".join(lines) + "\n")
 
 
-study = json.loads((BENCHMARKS / "studies" / "drop_defaults.json").read_text())
-write_table(
-    "drop_defaults", study, study["table"], "python -m benchmarks.drop_defaults"
-)
+for name in ("drop_defaults", "sparsity_compression", "sparsity_accuracy"):
+    study = json.loads((BENCHMARKS / "studies" / f"{name}.json").read_text())
+    write_table(name, study, study["table"], f"python -m benchmarks.{name}")
 results = json.loads((BENCHMARKS / "results.json").read_text())
-for name in ("networks", "networks_predict"):
+for name in ("networks", "networks_predict", "sparsity"):
     stored = results[name]
-    write_table(name, stored, stored["rows"], "python -m benchmarks networks")
+    command = f"python -m benchmarks {name.partition('_')[0]}"
+    write_table(name, stored, stored["rows"], command)
 
 project = "sklvyso"
 author = "The sklvyso developers"
