@@ -95,14 +95,7 @@ def record_convolution(recorder, func, name, args, kwargs):
         before = [0] * n_dims if padding == "valid" else [e // 2 for e in extra]
     else:
         before = list(_each(padding, n_dims))
-    stencil = Stencil(
-        source.shape[2:],
-        result.shape[2:],
-        kernel=kernel,
-        stride=stride,
-        dilation=dilation,
-        padding=before,
-    )
+    stencil = _stencil(source, result, kernel, stride, dilation, before)
     return _add(
         recorder,
         result,
@@ -137,14 +130,8 @@ def record_transposed_convolution(recorder, func, name, args, kwargs):
         k: given[k]
         for k in ("stride", "padding", "output_padding", "groups", "dilation")
     }
-    stencil = Stencil(
-        result.shape[2:],
-        source.shape[2:],
-        kernel=weight.shape[2:],
-        stride=_each(given["stride"], n_dims),
-        dilation=_each(given["dilation"], n_dims),
-        padding=_each(given["padding"], n_dims),
-    )
+    kinds = (_each(given[k], n_dims) for k in ("stride", "dilation", "padding"))
+    stencil = _stencil(result, source, weight.shape[2:], *kinds)
     return _add(
         recorder,
         result,
@@ -154,6 +141,27 @@ def record_transposed_convolution(recorder, func, name, args, kwargs):
         stencil,
         groups=given["groups"],
         transposed=True,
+    )
+
+
+def _stencil(fine, coarse, kernel, stride, dilation, padding):
+    """Connect two grids; samples in the batch axis are places of their own."""
+    if len(fine) == 1:
+        return Stencil(
+            fine.shape[2:],
+            coarse.shape[2:],
+            kernel=kernel,
+            stride=stride,
+            dilation=dilation,
+            padding=padding,
+        )
+    return Stencil(
+        (len(fine), *fine.shape[2:]),
+        (len(fine), *coarse.shape[2:]),
+        kernel=(1, *kernel),
+        stride=(1, *stride),
+        dilation=(1, *dilation),
+        padding=(0, *padding),
     )
 
 

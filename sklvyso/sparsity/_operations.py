@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -79,7 +80,7 @@ class Operation:
         """Which inputs reach a way out, and which entries of the weights lie on it."""
         values, masks, results = saved
         used = [
-            (result, torch.from_numpy(r).to(result.dtype))
+            (result, torch.tensor(r, dtype=result.dtype))
             for result, r in zip(results, reach, strict=True)
             if r is not None and result.requires_grad
         ]
@@ -231,7 +232,7 @@ class Connection(Operation):
         size = self.stencil.fine if self.transposed else self.stencil.coarse
         if self.features_last:
             return support.shape[:-1]
-        return (len(support), *size)
+        return (len(support), *(size if len(support) == 1 else size[1:]))
 
     def backward(self, saved, reach):
         if not isinstance(saved[0], self.stencil.links_type):
@@ -256,14 +257,19 @@ class Connection(Operation):
         """Channels first, all places in one axis."""
         if self.features_last:
             return support.reshape(-1, support.shape[-1]).T
+        if len(support) > 1:  # channels or heads that were moved into the batch axis
+            support = support.swapaxes(0, 1)
+            return np.ascontiguousarray(support).reshape(len(support), -1)
         return support.reshape(support.shape[1], -1)
 
     def _unflat(self, flat, lead):
         if self.features_last:
             return np.ascontiguousarray(flat.T).reshape(*lead, len(flat))
-        places = int(np.prod(lead[1:]))
+        places = math.prod(lead)
         if flat.shape[1] != places:  # by channel: the same at all places
             flat = np.broadcast_to(flat, (len(flat), places))
+        if lead[0] > 1:
+            return flat.reshape(len(flat), *lead).swapaxes(0, 1)
         return flat.reshape(1, len(flat), *lead[1:])
 
 

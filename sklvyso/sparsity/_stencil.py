@@ -200,10 +200,13 @@ def _pack(support: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(support).view(np.uint8)
     n_bytes = -(-n_places // 8)
     size = next((b for b in (1, 2, 4) if n_bytes <= b), 8)
-    bits = np.packbits(support, axis=1)
+    # The layout of the result follows that of the support.
+    bits = np.packbits(np.ascontiguousarray(support), axis=1)
     missing = -n_bytes % size
     if missing:
-        bits = np.pad(bits, ((0, 0), (0, missing)))
+        padded = np.zeros((len(bits), n_bytes + missing), dtype=np.uint8)
+        padded[:, :n_bytes] = bits
+        bits = padded
     return bits.view(f"u{size}")
 
 
