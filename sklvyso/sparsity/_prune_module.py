@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from torch import nn
 
 from sklvyso.networks import draw_seed
 from sklvyso.sparsity._connectivity import Connectivity, Measurement
-from sklvyso.sparsity._counts import kept_counts, n_kept
+from sklvyso.sparsity._counts import check_sparsity, kept_counts, n_kept
 from sklvyso.sparsity._kept import KeptWeights
 from sklvyso.sparsity._orders import (
     borrowed_order,
@@ -74,7 +73,7 @@ def prune_module(
     module: nn.Module,
     method: str | Callable[..., Any],
     *,
-    sparsity: float,
+    sparsity: float | None,
     target: str = "effective",
     quota: Quota | None = None,
     input_shape: Sequence[int],
@@ -97,8 +96,9 @@ def prune_module(
         Scored with the weights that it has; it comes back as it was.
     method : str or callable
         How weights are ranked, as ``method`` of :func:`prune_scores`.
-    sparsity : float
-        Share of weights to remove, in [0, 1]; ``1 - 1 / compression``.
+    sparsity : float or None
+        Share of weights to remove, in [0, 1]; ``1 - 1 / compression``. None takes that
+        of ``quota`` where it is an array or a dict.
     target : {"effective", "direct"}, default="effective"
         What ``sparsity`` counts: weights that carry no signal, or pruned weights. The
         effective sparsity that is reached is the largest that does not exceed
@@ -191,12 +191,12 @@ def prune(
     **score_params,
 ) -> Pruning:
     """As :func:`prune_module`, with all that was found on the way."""
-    sparsity = check_sparsity(sparsity)
     if target not in TARGETS:
         raise ValueError(f"target must be one of {list(TARGETS)}. Got {target!r}.")
     module = check_module_type(module)
     weights = prunable_weights(module, exclude)
     shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
+    sparsity = _agreed_sparsity(sparsity, quota, shapes)
     connectivity = Connectivity(
         module, input_shape, granularity=granularity, rules=rules
     )
@@ -222,6 +222,24 @@ def prune(
         masks = nested.masks(k)
         kept = {name: KeptWeights.from_mask(mask) for name, mask in masks.items()}
     return _pruning(kept, found, after, scores)
+
+
+def _agreed_sparsity(sparsity, quota, shapes) -> float:
+    """Return the sparsity of the whole, which given layer sparsities have to have."""
+    if quota is None or isinstance(quota, str) or callable(quota):
+        return check_sparsity(sparsity)
+    layers = layer_quotas(shapes, 0.0, quota)
+    sizes = np.array([np.prod(shape) for shape in shapes.values()])
+    own = float((layers * sizes).sum() / sizes.sum())
+    if sparsity is None:
+        return own
+    if abs(float(check_sparsity(sparsity)) - own) * sizes.sum() > 1:
+        raise ValueError(
+            f"sparsity and quota must agree. Got sparsity={sparsity!r}, but layer "
+            f"sparsities that remove {own:.10g} of all weights: pass that, or the name "
+            "of a rule as quota."
+        )
+    return own
 
 
 def _pruning(kept, found: Measurement, after: Measurement | None, scores) -> Pruning:
@@ -295,15 +313,3 @@ class _Ranking:
 def is_borrowed(quota: Any) -> bool:
     """Say whether quotas are those that another pruner arrives at."""
     return isinstance(quota, str) and quota in MODULE_RULES
-
-
-def check_sparsity(sparsity: Any) -> float:
-    """Return a sparsity in [0, 1] as a float, or say what is wrong."""
-    if isinstance(sparsity, bool) or not isinstance(sparsity, Real):
-        raise TypeError(f"sparsity must be a number in [0, 1]. Got {sparsity!r}.")
-    if not 0 <= sparsity <= 1:
-        raise ValueError(
-            f"sparsity must be in [0, 1]. Got {sparsity!r} instead; a compression c "
-            "is a sparsity of 1 - 1 / c."
-        )
-    return float(sparsity)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
@@ -19,6 +20,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
+from tqdm import tqdm
 
 from sklvyso._compat import Interval, StrOptions
 from sklvyso.networks import as_rows, draw_seed
@@ -32,6 +34,18 @@ from sklvyso.sparsity._score_arguments import METHODS
 
 DEFAULT_SPARSITY = 0.9
 _TRAINED_FIRST = ("magnitude", "lamp")
+# What chose the masks; it may not change while they hold.
+_FIXED = (
+    "pruner",
+    "quota",
+    "sparsity",
+    "compression",
+    "target",
+    "exclude",
+    "min_per_layer",
+    "granularity",
+    "apply",
+)
 
 
 class EffectiveSparsityPruner(ClassifierMixin, BaseEstimator):
@@ -69,7 +83,8 @@ class EffectiveSparsityPruner(ClassifierMixin, BaseEstimator):
         Share of weights to remove, in [0, 1].
     compression : float, default=None
         Weights in all by weights left, >= 1: a sparsity of ``1 - 1 / compression``.
-        Give one of the two; both None is a sparsity of 0.9.
+        Give one of the two; both None is a sparsity of 0.9, or that of ``quota`` where
+        it is an array or a dict.
     target : {"effective", "direct"}, default="effective"
         Which sparsity meets the budget.
     dense_epochs : int, default=None
@@ -297,14 +312,19 @@ class EffectiveSparsityPruner(ClassifierMixin, BaseEstimator):
         self._validate_params()
         goes_on = self.warm_start and self.__sklearn_is_fitted__()
         data = self._validate_training(X, y, sample_weight, reset=not goes_on)
-        if not goes_on:
+        if goes_on:
+            self._check_unchanged()
+            estimator = self.estimator_
+        else:
             self._forget()
             estimator = self._pruned_estimator(*data)
-        else:
-            estimator = self.estimator_
-        if self.verbose and not goes_on:
-            print(self._summary())
-        estimator.train(*data)
+        try:
+            estimator.train(*data)
+        except BaseException:
+            # The network is that of its last whole epoch.
+            if self.warm_start:
+                self._keep(estimator)
+            raise
         return self._keep(estimator)
 
     def prune(
@@ -369,11 +389,12 @@ class EffectiveSparsityPruner(ClassifierMixin, BaseEstimator):
         if first:
             estimator = self._pruned_estimator(X, y, weight, classes=classes)
         else:
+            self._check_unchanged()
             estimator = self.estimator_
         estimator.partial_fit(X, y, classes=classes, sample_weight=weight)
         return self._keep(estimator)
 
-    def _target_sparsity(self) -> float:
+    def _target_sparsity(self) -> float | None:
         if self.sparsity is not None and self.compression is not None:
             raise ValueError(
                 "sparsity and compression exclude each other. Got sparsity="
@@ -382,7 +403,13 @@ class EffectiveSparsityPruner(ClassifierMixin, BaseEstimator):
             )
         if self.compression is not None:
             return 1 - 1 / self.compression if math.isfinite(self.compression) else 1.0
-        return DEFAULT_SPARSITY if self.sparsity is None else float(self.sparsity)
+        if self.sparsity is not None:
+            return float(self.sparsity)
+        # Layer sparsities have a total of their own.
+        is_given = not (
+            self.quota is None or isinstance(self.quota, str) or callable(self.quota)
+        )
+        return None if is_given else DEFAULT_SPARSITY
 
     def _validate_training(self, X, y, sample_weight, *, reset):
         rows, image_shape = as_rows(X)
@@ -426,6 +453,14 @@ class EffectiveSparsityPruner(ClassifierMixin, BaseEstimator):
         if start is not None:
             estimator.module_.load_state_dict(start)
         self._store(pruning)
+        self._pruned_with = {name: getattr(self, name) for name in _FIXED}
+        if self.verbose:
+            report = pruning.report
+            tqdm.write(
+                f"{report.n_kept} of {report.n_weights} weights kept, "
+                f"{report.n_active} active",
+                file=sys.stderr,
+            )
         masks = pruning.masks
         if self.apply == "effective":
             masks = pruning.report.effective_masks
@@ -474,12 +509,15 @@ class EffectiveSparsityPruner(ClassifierMixin, BaseEstimator):
             stacklevel=4,
         )
 
-    def _summary(self) -> str:
-        report = self.report_
-        return (
-            f"pruned: {report.n_kept} of {report.n_weights} weights kept, "
-            f"{report.n_active} active"
-        )
+    def _check_unchanged(self) -> None:
+        for name, before in self._pruned_with.items():
+            now = getattr(self, name)
+            if now is not before and repr(now) != repr(before):
+                raise ValueError(
+                    f"{name} cannot change while a pruned network trains on "
+                    f"(warm_start or partial_fit). Got {now!r} after {before!r}: fit "
+                    "with warm_start=False to prune anew."
+                )
 
     def _forget(self) -> None:
         self.__dict__.pop("estimator_", None)

@@ -106,7 +106,7 @@ class SparsityReport:
 
     def to_frame(self):
         """Return the layers as a pandas data frame, one row a layer."""
-        pandas = import_optional("pandas", extra="test", caller="SparsityReport")
+        pandas = import_optional("pandas", extra="frame", caller="SparsityReport")
         return pandas.DataFrame(self.layers).set_index("name")
 
     def __repr__(self):

@@ -287,6 +287,33 @@ def test_excluded_weights_are_neither_pruned_nor_counted():
     assert fitted.report_.n_weights == 64 * 30 + 30 * 20
 
 
+def test_given_layer_sparsities_have_their_own_total():
+    quota = {"layers.1.weight": 0.9, "layers.3.weight": 0.5, "classifier.weight": 0.25}
+    settings = {"pruner": "random", "target": "direct", "compression": None}
+    fitted = pruner(quota=quota, **settings).prune(X, y)
+    kept = [layer["kept"] for layer in fitted.layer_report_]
+    assert kept == [192, 300, 150]
+    as_list = pruner(quota=list(quota.values()), **settings).prune(X, y)
+    assert [layer["kept"] for layer in as_list.layer_report_] == kept
+    with pytest.raises(ValueError, match="sparsity and quota must agree"):
+        pruner(quota=quota, pruner="random").prune(X, y)
+
+
+def test_what_chose_the_masks_may_not_change_in_training_that_goes_on():
+    fitted = pruner(warm_start=True).fit(X, y)
+    fitted.fit(X, y)
+    with pytest.raises(ValueError, match="compression cannot change"):
+        fitted.set_params(compression=7).fit(X, y)
+    with pytest.raises(ValueError, match="compression cannot change"):
+        fitted.partial_fit(X, y)
+
+
+def test_verbose_tells_what_is_left(capsys):
+    pruner(verbose=1).fit(X, y)
+    captured = capsys.readouterr()
+    assert "active" in captured.err and captured.out == ""
+
+
 def test_min_per_layer_rules_out_collapse():
     settings = {"pruner": "magnitude", "dense_epochs": 0, "target": "direct"}
     with pytest.warns(UserWarning, match="dead"):
