@@ -144,7 +144,8 @@ def smaller():
         X = torch.randn(64, *shape)
         with torch.no_grad():
             times = side_by_side(
-                {"before": lambda n=net: n(X), "after": lambda s=small: s(X)}, rounds=5
+                {"before": lambda n=net, x=X: n(x), "after": lambda s=small, x=X: s(x)},
+                rounds=5,
             )
         rows.append(
             {
