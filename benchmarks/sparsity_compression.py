@@ -9,6 +9,7 @@ Fashion-MNIST, resized to the network's input, grey in all channels.
 ``benchmarks/studies/sparsity_compression.json``.
 """
 
+import functools
 import json
 import math
 
@@ -20,6 +21,7 @@ from tqdm import tqdm
 from benchmarks._harness import STUDIES, data_home, machine, one_thread, table
 from sklvyso.datasets import fetch_fashion_mnist
 from sklvyso.networks import make_network, torch_seed
+from sklvyso.sparsity import prune_scores
 from sklvyso.sparsity._connectivity import Connectivity
 from sklvyso.sparsity._kept import KeptWeights
 from sklvyso.sparsity._prune_module import prune
@@ -54,18 +56,32 @@ def rows_for(shape, n_rows, fashion, seed):
     return images.expand(-1, shape[0], -1, -1), fashion.target[rows]
 
 
-def run_one(network, pruner, compression, seed, fashion):
-    shape, n_outputs, _, n_snip, n_grasp = NETWORKS[network]
+@functools.lru_cache(maxsize=1)
+def build(network, seed):
+    shape, n_outputs, *_ = NETWORKS[network]
     with torch_seed(seed):
-        module = make_network(
+        return make_network(
             network, shape, n_outputs, initialization="variance_scaling"
         )
+
+
+@functools.lru_cache(maxsize=1)
+def scores_on_data(network, method, seed):
+    """Scores that do not depend on the compression."""
+    shape, _, _, n_snip, n_grasp = NETWORKS[network]
+    fashion = fetch_fashion_mnist(subset="train", data_home=data_home())
+    n_rows = n_snip if method == "snip" else n_grasp
+    X, y = rows_for(shape, n_rows, fashion, seed)
+    return prune_scores(build(network, seed), method, X, y, batch_size=64)
+
+
+def run_one(network, pruner, compression, seed):
+    shape = NETWORKS[network][0]
+    module = build(network, seed)
     method, quota = PRUNERS[pruner]
-    data = {}
     if method in ("snip", "grasp"):
-        n_rows = n_snip if method == "snip" else n_grasp
-        X, y = rows_for(shape, n_rows, fashion, seed)
-        data = {"X": X, "y": y, "batch_size": 64}
+        scores = scores_on_data(network, method, seed)
+        method = lambda module, X, y: scores  # noqa: E731
     found = prune(
         module,
         method,
@@ -74,7 +90,6 @@ def run_one(network, pruner, compression, seed, fashion):
         quota=quota,
         input_shape=shape,
         random_state=seed,
-        **data,
     )
     report = found.report
     by_channel = Connectivity(module, shape, granularity="channel")
@@ -117,7 +132,6 @@ def summarise(done):
 
 def run():
     one_thread()
-    fashion = fetch_fashion_mnist(subset="train", data_home=data_home())
     FILE.parent.mkdir(exist_ok=True)
     stored = json.loads(FILE.read_text()) if FILE.exists() else {"runs": {}}
     done = stored["runs"]
@@ -125,13 +139,13 @@ def run():
         (network, pruner, compression, seed)
         for network, (_, _, n_seeds, _, _) in NETWORKS.items()
         for pruner in PRUNERS
-        for compression in COMPRESSIONS
         for seed in range(n_seeds)
+        for compression in COMPRESSIONS
     ]
     for cell in tqdm(cells):
         key = "/".join(map(str, cell))
         if key not in done:
-            done[key] = run_one(*cell, fashion)
+            done[key] = run_one(*cell)
             FILE.write_text(json.dumps({**machine(), "runs": done}) + "\n")
     rows = summarise(done)
     print("Effective compression by direct compression, median over seeds:")
