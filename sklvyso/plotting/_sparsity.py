@@ -194,7 +194,7 @@ class SparsityDisplay:
     def _plot_curves(self, ax, kwargs):
         curves = {
             label: tuple(np.asarray(values, dtype=float) for values in pair)
-            for label, pair in self.curves.items()
+            for label, pair in (self.curves or {}).items()
         }
         finite = [e[np.isfinite(e)] for _, e in curves.values()]
         direct = np.concatenate([d for d, _ in curves.values()])

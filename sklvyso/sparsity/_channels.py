@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,8 +48,8 @@ class Layer:
 
     Attributes
     ----------
-    weight : str
-        Name of its weight.
+    weight, bias : str, str or None
+        Names of its parameters.
     inputs, outputs : ndarray of int
         Numbers of its channels.
     source, target : int
@@ -62,6 +63,7 @@ class Layer:
     """
 
     weight: str
+    bias: str | None
     inputs: np.ndarray
     outputs: np.ndarray
     source: int
@@ -87,6 +89,9 @@ class Channels:
         Other parameters and buffers: name, axis, channels.
     axes : dict of int to Axis
         Channels of each value.
+    suspects : list of ndarray of int
+        Channels that go through a view with their number among its sizes, which the
+        code may have computed or may have written into it.
     """
 
     def __init__(self, trace: Trace):
@@ -94,14 +99,17 @@ class Channels:
         self.layers: list[Layer] = []
         self.slices: list[tuple[str, int, np.ndarray]] = []
         self.axes: dict[int, Axis] = {}
+        self.suspects: list[np.ndarray] = []
         self._parent: list[int] = []
         self._pinned: set[int] = set()
+        self._n_uses = Counter(
+            name for call in trace.calls for name in {name for name, _ in call.tensors}
+        )
         for value in trace.inputs:
-            self._fresh(value, 1)
             self._pin(value)
         for call in trace.calls:
             self._follow(call)
-        for value in trace.outputs:
+        for value in [*trace.outputs, *_unrecorded(trace)]:
             self._pin(value)
 
     @property
@@ -138,7 +146,7 @@ class Channels:
             self._parent[self._root(a)] = self._root(b)
 
     def _fresh(self, value, axis):
-        shape = self.trace.shapes[value]
+        shape = self.trace.shapes[value] or (1,)
         axis = axis % len(shape)
         start = self.count
         self._parent += range(start, start + shape[axis])
@@ -146,8 +154,21 @@ class Channels:
         return self.axes[value]
 
     def _pin(self, value):
-        if value in self.axes:
-            self.pin_channels(self.axes[value].channels)
+        self.pin_channels(self._axis_of(value).channels)
+
+    def _axis_of(self, value):
+        """Channels of a value; of one that comes from a rule of the user, new ones."""
+        if value not in self.axes:
+            self._fresh(value, 1 if len(self.trace.shapes[value]) > 1 else 0)
+            self._pin(value)
+        return self.axes[value]
+
+    def _slice(self, name, place, channels):
+        """Let a parameter be cut; one that serves twice ties the channels."""
+        for other, _, before in self.slices:
+            if other == name:
+                self._unite(before, channels)
+        self.slices.append((name, place, channels))
 
     # -- calls --------------------------------------------------------------------
 
@@ -167,7 +188,7 @@ class Channels:
         elif name.startswith(_BY_CHANNEL) and (
             len(call.inputs) == 1
             and shapes[call.inputs[0]][:2] == shapes[call.outputs[0]][:2]
-            and self.axes[call.inputs[0]].axis == 1
+            and self._axis_of(call.inputs[0]).axis == 1
         ):
             self._keep(call)
         elif name in ("mean", "sum"):
@@ -181,35 +202,35 @@ class Channels:
         for value in call.inputs:
             self._pin(value)
         for value in call.outputs:
-            if value not in self.axes:
-                shape = self.trace.shapes[value]
-                self._fresh(value, 1 if len(shape) > 1 else 0)
             self._pin(value)
 
     def _keep(self, call):
-        before = self.axes[call.inputs[0]]
+        before = self._axis_of(call.inputs[0])
         self.axes[call.outputs[0]] = Axis(before.axis, before.channels)
 
-    def _weight_of(self, call):
-        """Name of the weight, if it is of a layer that can be cut."""
-        names = [name for name, shape in call.tensors if len(shape) > 1]
-        n_uses = sum(
-            any(name in names for name, _ in other.tensors)
-            for other in self.trace.calls
-        )
-        return names[0] if len(names) == 1 and n_uses == 1 else None
+    def _parameters_of(self, call, n_outputs) -> tuple[str, str | None] | None:
+        """Names of weight and bias of a layer that can be cut, else None."""
+        weights = [name for name, shape in call.tensors if len(shape) > 1]
+        biases = [name for name, shape in call.tensors if len(shape) == 1]
+        fits = all(shape == (n_outputs,) for _, shape in call.tensors if len(shape) < 2)
+        is_used_once = all(self._n_uses[name] == 1 for name in weights + biases)
+        if len(call.inputs) != 1 or len(weights) != 1 or len(biases) > 1:
+            return None
+        if not fits or not is_used_once:
+            return None
+        return weights[0], biases[0] if biases else None
 
     def _convolution(self, call):
-        weight = self._weight_of(call)
-        if weight is None or len(call.inputs) != 1:
-            return self._give_up(call)
         source, target = call.inputs[0], call.outputs[0]
-        before, after = self.axes[source], self._fresh(target, 1)
+        before = self._axis_of(source)
+        parameters = self._parameters_of(call, self.trace.shapes[target][1])
+        if parameters is None or before.axis != 1:
+            return self._give_up(call)
+        weight, bias = parameters
+        after = self._fresh(target, 1)
         transposed = call.name.startswith("conv_transpose")
         shape = dict(call.tensors)[weight]
         n_in, n_out = len(before.channels), len(after.channels)
-        if before.axis != 1:
-            return self._give_up(call)
         n_local = shape[0] if transposed else shape[1]
         depthwise = not transposed and n_local == 1 and n_in == n_out > 1
         is_grouped = (shape[1] != n_out) if transposed else (n_local != n_in)
@@ -217,46 +238,33 @@ class Channels:
             self._unite(before.channels, after.channels)
         elif is_grouped:
             return self._give_up(call)
-        self.layers.append(
-            Layer(
-                weight,
-                before.channels,
-                after.channels,
-                source,
-                target,
-                transposed,
-                depthwise,
-            )
-        )
+        ends = (before.channels, after.channels, source, target)
+        self.layers.append(Layer(weight, bias, *ends, transposed, depthwise))
         return None
 
     def _linear(self, call):
-        weight = self._weight_of(call)
-        if weight is None or len(call.inputs) != 1:
-            return self._give_up(call)
         source, target = call.inputs[0], call.outputs[0]
-        before = self.axes[source]
-        if before.axis != len(self.trace.shapes[source]) - 1:
-            self._pin(source)
+        before, last = self._axis_of(source), len(self.trace.shapes[source]) - 1
+        parameters = self._parameters_of(call, self.trace.shapes[target][-1])
+        if parameters is None:
             return self._give_up(call)
-        after = self._fresh(target, -1)
-        self.layers.append(
-            Layer(
-                weight,
-                before.channels,
-                after.channels,
-                source,
-                target,
-                axis=before.axis,
-            )
-        )
+        if before.axis != last:
+            # Features behind the axis that is followed stay, and have numbers of
+            # their own.
+            self._pin(source)
+            before = self._fresh(source, last)
+            self._pin(source)
+        channels = self._fresh(target, -1).channels
+        ends = (before.channels, channels, source, target)
+        weight, bias = parameters
+        self.layers.append(Layer(weight, bias, *ends, axis=last))
         return None
 
     def _sum(self, call):
         if len(call.inputs) == 1:
             return self._in_place(call)
         shapes = {self.trace.shapes[value] for value in call.inputs}
-        parts = [self.axes[value] for value in call.inputs]
+        parts = [self._axis_of(value) for value in call.inputs]
         if len(shapes) > 1 or len({part.axis for part in parts}) > 1:
             return self._give_up(call)
         for part in parts[1:]:
@@ -270,7 +278,7 @@ class Channels:
             return self._give_up(call)
         if call.name not in IDENTITY and call.name not in _WITH_CONSTANT:
             return self._give_up(call)
-        axis = self.axes[call.inputs[0]]
+        axis = self._axis_of(call.inputs[0])
         n_dims = len(self.trace.shapes[call.inputs[0]])
         n_channels = len(axis.channels)
         is_norm = call.name in ("batch_norm", "instance_norm", "prelu")
@@ -279,23 +287,22 @@ class Channels:
                 if axis.axis != 1:
                     return self._give_up(call)
                 if shape == (n_channels,):
-                    self.slices.append((name, 0, axis.channels))
+                    self._slice(name, 0, axis.channels)
                 continue
             place = axis.axis - (n_dims - len(shape))
             if place >= 0 and shape[place] == n_channels:
-                self.slices.append((name, place, axis.channels))
+                self._slice(name, place, axis.channels)
         return None
 
     def _reshape(self, call):
         source, target = call.inputs[0], call.outputs[0]
         before, after = self.trace.shapes[source], self.trace.shapes[target]
-        axis = self.axes[source]
+        axis = self._axis_of(source)
         rest = int(np.prod(before[2:]))
-        is_fixed = any(n > 1 for n in call.numbers if n in after) and (
-            call.name in ("view", "reshape", "unflatten")
-        )
-        if axis.axis != 1 or is_fixed:
+        if axis.axis != 1:
             return self._give_up(call)
+        if after[1:2] and after[1] > 1 and after[1] in call.numbers:
+            self.suspects.append(axis.channels)
         if after == (before[0], before[1] * rest):
             self.axes[target] = Axis(1, np.repeat(axis.channels, rest))
             return None
@@ -305,7 +312,7 @@ class Channels:
 
     def _reduce(self, call):
         source, target = call.inputs[0], call.outputs[0]
-        axis = self.axes[source]
+        axis = self._axis_of(source)
         shape = self.trace.shapes[source]
         dims = call.keywords.get("dim", call.numbers or None)
         reduced = reduced_axes(shape, dims)
@@ -315,11 +322,15 @@ class Channels:
         return None
 
     def _join(self, call):
-        parts = [self.axes[value] for value in call.inputs]
+        parts = [self._axis_of(value) for value in call.inputs]
         target = call.outputs[0]
+        shape = self.trace.shapes[target]
         dim = call.keywords.get("dim", call.numbers[-1] if call.numbers else 0)
-        dim %= len(self.trace.shapes[target])
-        if any(part.axis != 1 for part in parts):
+        dim %= len(shape)
+        n_channels = [len(part.channels) for part in parts]
+        # Tensors without data, such as zeros, may be joined too.
+        is_whole = (sum(n_channels) if dim == 1 else n_channels[0]) == shape[1]
+        if any(part.axis != 1 for part in parts) or not is_whole:
             return self._give_up(call)
         if dim != 1:
             for part in parts[1:]:
@@ -327,3 +338,14 @@ class Channels:
             return self._keep(call)
         self.axes[target] = Axis(1, np.concatenate([p.channels for p in parts]))
         return None
+
+
+def _unrecorded(trace: Trace) -> list[int]:
+    """Values that go into steps without a call: those of rules of the user."""
+    recorded = {value for call in trace.calls for value in call.outputs}
+    return [
+        value
+        for operation in trace.operations
+        if not recorded.issuperset(operation.outputs)
+        for value in operation.inputs
+    ]

@@ -14,20 +14,19 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import nn
-from torch.utils._pytree import tree_flatten
 
-from sklvyso.networks import torch_seed
 from sklvyso.sparsity._channels import Channels, Layer
 from sklvyso.sparsity._connectivity import (
     Connectivity,
     check_sample_shape,
     kept_weights,
 )
+from sklvyso.sparsity._folding import Dead, Folding
 from sklvyso.sparsity._interoperability import pruned_copy
+from sklvyso.sparsity._probe import Probe
 from sklvyso.sparsity._trace import Rule
 
-_TOLERANCE = 1e-5
-_N_PROBES = 4
+_Norm = nn.modules.batchnorm._NormBase
 
 
 def compact(
@@ -91,231 +90,140 @@ def compact(
     True
     """
     shape = check_sample_shape(input_shape)
-    connectivity = Connectivity(module, shape, rules=rules)
+    # What goes through a norm across channels matters to all of them.
+    connectivity = Connectivity(module, shape, rules=rules, norm="mix")
     kept = kept_weights(module, masks, connectivity)
     original = pruned_copy(module, {name: k.mask for name, k in kept.items()})
+    probe = Probe(original, shape)
     channels = Channels(connectivity.trace)
-    flow = connectivity.flow(kept)
-    inputs = _captured_inputs(original, channels, shape)
-    dead = _dead_channels(channels, flow)
-    dead = _keep_one_of_each(channels, dead)
-    dead, n_stay = _foldable(channels, dead, flow, original, inputs)
-    dead = _keep_one_of_each(channels, dead)
-    if n_stay:
+    folding = Folding(channels, connectivity.flow(kept), probe, original)
+    dead = folding.dead()
+    n_dead = dead.count
+    reasons = folding.settle(dead)
+    if reasons:
         warnings.warn(
-            f"{n_stay} dead channels stay: they have no input, and their constant "
-            "cannot be folded into the next layer, a convolution with zero padding, "
-            "which sees another value at the border of the image.",
+            f"{n_dead - dead.count} dead channels of {type(module).__name__} stay: "
+            + "; ".join(reasons)
+            + ".",
             UserWarning,
             stacklevel=2,
         )
-    compacted = copy.deepcopy(original)
-    for layer in channels.layers:
-        _cut_layer(compacted, layer, dead, channels, flow, original, inputs)
-    _cut_others(compacted, channels, dead)
-    _compare(original, compacted, shape)
+    compacted = _without(original, folding, dead, probe)
+    reason = probe.difference(compacted)
+    if reason is None:
+        return compacted
+    compacted = _without_some(original, folding, dead, probe, reason)
+    warnings.warn(
+        f"Some dead channels of {type(module).__name__} stay: without them {reason}.",
+        UserWarning,
+        stacklevel=2,
+    )
     return compacted
 
 
-class _Dead:
-    """Which channel numbers go."""
-
-    def __init__(self, channels: Channels, flags: np.ndarray):
-        self.root = channels.roots(np.arange(channels.count))
-        self.flags = flags
-
-    def of(self, numbers: np.ndarray) -> np.ndarray:
-        return self.flags[self.root[numbers]]
-
-    def revive(self, numbers: np.ndarray) -> None:
-        self.flags[self.root[numbers]] = False
-
-
-def _dead_channels(channels, flow) -> _Dead:
-    alive = np.zeros(channels.count, dtype=bool)
-    dead = _Dead(channels, alive)
-    for value, axis in channels.axes.items():
-        support, reach = flow.supports[value], flow.reach[value]
-        if support is None or reach is None:
-            continue
-        others = tuple(i for i in range(support.ndim) if i != axis.axis)
-        active = (support & reach).any(axis=others)
-        alive[dead.root[axis.channels[active]]] = True
-    dead.flags = ~(alive | channels.pinned())
-    return dead
+def _without(
+    original: nn.Module, folding: Folding, dead: Dead, probe: Probe
+) -> nn.Module:
+    """Copy a network without its dead channels."""
+    compacted = copy.deepcopy(original)
+    for layer in folding.channels.layers:
+        _cut_layer(compacted, layer, dead, folding.shift(layer, dead))
+    done = set()
+    for name, axis, numbers in folding.channels.slices:
+        if name not in done:
+            done.add(name)
+            index = [slice(None)] * axis + [torch.from_numpy(~dead.of(numbers))]
+            _replace(compacted, name, _tensor(compacted, name)[tuple(index)])
+    _tell_sizes(compacted, probe)
+    return compacted
 
 
-def _keep_one_of_each(channels, dead):
-    """Let a layer without live outputs keep one, since tensors cannot be empty."""
-    for axis in channels.axes.values():
-        if dead.of(axis.channels).all():
-            dead.revive(axis.channels[:1])
-    return dead
+def _without_some(original, folding, dead, probe, reason):
+    """Copy a network without those dead channels that its code can do without."""
+    suspects = dead.except_for(folding.channels.suspects)
+    folding.settle(suspects)
+    if 0 < suspects.count < dead.count:
+        compacted = _without(original, folding, suspects, probe)
+        if probe.difference(compacted) is None:
+            return compacted
+    good: list[np.ndarray] = []
+    for part in dead.parts():
+        alone = dead.only(part)
+        folding.settle(alone)
+        if alone.count and not probe.difference(
+            _without(original, folding, alone, probe)
+        ):
+            good.append(part)
+    if good:
+        dead = dead.only(np.concatenate(good))
+        folding.settle(dead)
+        compacted = _without(original, folding, dead, probe)
+        if probe.difference(compacted) is None:
+            return compacted
+    raise ValueError(
+        f"module {type(original).__name__} cannot be made smaller: without its dead "
+        f"channels {reason}."
+    )
 
 
-def _captured_inputs(original, channels, shape):
-    """Run a sample of zeros: what is constant is the same for all samples."""
-    inputs: dict[str, torch.Tensor] = {}
-    hooks = []
-    for layer in channels.layers:
-        part = original.get_submodule(layer.weight.rpartition(".")[0])
-
-        def keep(_, args, name=layer.weight):
-            inputs[name] = args[0].detach().double()
-
-        hooks.append(part.register_forward_pre_hook(keep))
-    with torch.no_grad():
-        original(torch.zeros(1, *shape))
-    for hook in hooks:
-        hook.remove()
-    for layer in channels.layers:
-        if layer.weight not in inputs:  # its weight is used without calling it
-            channels.pin_channels(layer.inputs)
-            channels.pin_channels(layer.outputs)
-    return inputs
-
-
-def _constants(layer: Layer, going: np.ndarray, flow, inputs) -> np.ndarray:
-    """Values of channels that go, zero where they carry nothing that is constant."""
-    value = inputs[layer.weight].numpy()
-    support = flow.supports[layer.source]
-    constant = np.where(support, 0.0, value)
-    constant = np.moveaxis(constant, layer.axis, 0).copy()
-    constant[~going] = 0
-    return np.ascontiguousarray(np.moveaxis(constant, 0, layer.axis))
-
-
-def _response(part: nn.Module, constant: torch.Tensor) -> torch.Tensor:
-    """Run a layer without its bias, in float64."""
-    twin = copy.deepcopy(part).double()
-    if twin.bias is not None:
-        twin.bias = None
-    with torch.no_grad():
-        return twin(constant)
-
-
-def _foldable(channels, dead, flow, original, inputs):
-    """Let channels stay whose constant is not the same wherever it is read."""
-    n_stay = 0
-    for layer in channels.layers:
-        going = dead.of(layer.inputs)
-        if layer.depthwise or layer.weight not in inputs or not going.any():
-            continue
-        constant = _constants(layer, going, flow, inputs)
-        part = original.get_submodule(layer.weight.rpartition(".")[0])
-        if _shift(part, layer, constant, flow) is not None:
-            continue
-        for i in np.flatnonzero(going):
-            alone = np.zeros_like(constant)
-            index: list[Any] = [slice(None)] * constant.ndim
-            index[layer.axis] = slice(i, i + 1)
-            alone[tuple(index)] = constant[tuple(index)]
-            if alone.any() and _shift(part, layer, alone, flow) is None:
-                dead.revive(layer.inputs[i : i + 1])
-                n_stay += 1
-    return dead, n_stay
-
-
-def _shift(part, layer, constant, flow) -> np.ndarray | None:
-    """Return what constants add to each output; None where it differs by place."""
-    n_outputs = len(layer.outputs)
-    if not constant.any():
-        return np.zeros(n_outputs)
-    response = _response(part, torch.from_numpy(constant)).numpy()
-    reach = flow.reach[layer.target]
-    if reach is None:
-        return np.zeros(n_outputs)
-    response = np.moveaxis(response, layer.axis, 0).reshape(n_outputs, -1)
-    reach = np.moveaxis(reach, layer.axis, 0).reshape(n_outputs, -1)
-    low = np.where(reach, response, np.inf).min(axis=1)
-    high = np.where(reach, response, -np.inf).max(axis=1)
-    used = reach.any(axis=1)
-    spread = (high - low)[used]
-    if (spread > 1e-12 * np.abs(response).max()).any():
-        return None
-    return np.where(used, high, 0.0)
-
-
-def _cut_layer(compacted, layer, dead, channels, flow, original, inputs):
+def _cut_layer(compacted, layer: Layer, dead: Dead, shift: np.ndarray) -> None:
     stay_in, stay_out = ~dead.of(layer.inputs), ~dead.of(layer.outputs)
-    path = layer.weight.rpartition(".")[0]
-    part = compacted.get_submodule(path)
-    shift = None
-    if not layer.depthwise and not stay_in.all():
-        constant = _constants(layer, ~stay_in, flow, inputs)
-        shift = _shift(original.get_submodule(path), layer, constant, flow)
-    weight = part.weight.detach()
+    weight = _tensor(compacted, layer.weight)
     first, second = (stay_in, stay_out) if layer.transposed else (stay_out, stay_in)
     weight = weight[torch.from_numpy(first)]
     if not layer.depthwise:
         weight = weight[:, torch.from_numpy(second)]
-    bias = None if part.bias is None else part.bias.detach().clone()
-    if shift is not None and shift.any():
-        bias = torch.zeros(len(layer.outputs)) if bias is None else bias
-        bias = (bias.double() + torch.from_numpy(shift)).to(weight.dtype)
-    part.weight = nn.Parameter(weight.clone())
-    if bias is not None:
-        part.bias = nn.Parameter(bias[torch.from_numpy(stay_out)].clone())
-    n_in, n_out = int(stay_in.sum()), int(stay_out.sum())
-    for key, n in (
-        ("in_features", n_in),
-        ("in_channels", n_in),
-        ("out_features", n_out),
-        ("out_channels", n_out),
-    ):
-        if hasattr(part, key):
-            setattr(part, key, n)
-    if layer.depthwise:
-        part.groups = n_out
+    _replace(compacted, layer.weight, weight)
+    path, _, key = layer.weight.rpartition(".")
+    name = layer.bias
+    if name is None and shift.any():
+        name = f"{path}.bias" if path else "bias"
+        bias = torch.from_numpy(shift)
+    elif name is not None:
+        bias = _tensor(compacted, name).double() + torch.from_numpy(shift)
+    if name is not None:
+        bias = bias[torch.from_numpy(stay_out)].to(weight.dtype)
+        _replace(compacted, name, bias)
+    part = compacted.get_submodule(path)
+    sizes = {"in": int(stay_in.sum()), "out": int(stay_out.sum())}
+    for side, n in sizes.items():
+        for attribute in (f"{side}_features", f"{side}_channels"):
+            if key == "weight" and hasattr(part, attribute):
+                setattr(part, attribute, n)
+    if layer.depthwise and hasattr(part, "groups"):
+        part.groups = sizes["out"]
 
 
-def _cut_others(compacted, channels, dead):
-    done = set()
-    for name, axis, numbers in channels.slices:
-        stay = ~dead.of(numbers)
-        if name in done or stay.all():
-            continue
-        done.add(name)
-        path, _, key = name.rpartition(".")
-        part = compacted.get_submodule(path)
-        index: list[Any] = [slice(None)] * getattr(part, key).ndim
-        index[axis] = torch.from_numpy(stay)
-        tensor = getattr(part, key).detach()[tuple(index)].clone()
-        if key in part._parameters:
-            tensor = nn.Parameter(tensor)
-        setattr(part, key, tensor)
-        for attribute in ("num_features", "num_parameters"):
-            if hasattr(part, attribute):
-                setattr(part, attribute, int(stay.sum()))
+def _tensor(network: nn.Module, name: str) -> torch.Tensor:
+    path, _, key = name.rpartition(".")
+    return getattr(network.get_submodule(path), key).detach()
 
 
-def _compare(original, compacted, shape):
-    with torch_seed(0):
-        sample = torch.randn(_N_PROBES, *shape)
-    with torch.no_grad():
-        expected = original(sample)
-        try:
-            found = compacted(sample)
-        except Exception as error:  # whatever the user's forward may raise
-            raise ValueError(
-                f"module {type(original).__name__} cannot be made smaller: its code "
-                f"does not run with fewer channels. {error}"
-            ) from error
-    expected, found = (_tensors(result) for result in (expected, found))
-    for before, after in zip(expected, found, strict=True):
-        if before.shape != after.shape or not torch.allclose(
-            before, after, rtol=_TOLERANCE, atol=_TOLERANCE, equal_nan=True
-        ):
-            gap = (
-                (before - after).abs().max().item()
-                if before.shape == after.shape
-                else f"shapes {tuple(before.shape)} and {tuple(after.shape)}"
-            )
-            raise ValueError(
-                f"module {type(original).__name__} cannot be made smaller: without its "
-                f"dead channels it computes something else (difference {gap})."
-            )
+def _replace(network: nn.Module, name: str, tensor: torch.Tensor) -> None:
+    path, _, key = name.rpartition(".")
+    part = network.get_submodule(path)
+    tensor = tensor.clone()
+    if key in part._buffers:
+        part._buffers[key] = tensor
+        return
+    before = part._parameters.get(key)
+    is_trained = before is None or before.requires_grad
+    setattr(part, key, nn.Parameter(tensor, requires_grad=is_trained))
 
 
-def _tensors(result):
-    return [t for t in tree_flatten(result)[0] if isinstance(t, torch.Tensor)]
+def _tell_sizes(network: nn.Module, probe: Probe) -> None:
+    """Write the new number of channels where layers keep it as a number."""
+    bare = []
+    for path, part in network.named_modules():
+        tensor = getattr(part, "weight", None)
+        if tensor is None:
+            tensor = getattr(part, "running_mean", None)
+        if isinstance(part, nn.PReLU):
+            part.num_parameters = len(part.weight)
+        elif isinstance(part, _Norm) and tensor is not None:
+            part.num_features = len(tensor)
+        elif isinstance(part, _Norm):
+            bare.append(path)
+    if bare:
+        for path, n in probe.n_channels(network, bare).items():
+            network.get_submodule(path).num_features = n  # type: ignore[assignment]

@@ -113,11 +113,10 @@ def _raised(real, least, total):
 
 
 def _largest_remainders(real, upper, total):
-    # Float noise must neither floor a whole number down nor break a tie.
+    floors = np.floor(np.clip(real, 0, upper)).astype(np.int64)
+    # Float noise must not break a tie.
     digits = max(0, 14 - len(str(int(upper.max()))))
-    clean = np.clip(np.round(real, digits), 0, upper)
-    floors = np.floor(clean).astype(np.int64)
-    order = np.argsort(-np.round(clean - floors, digits), kind="stable")
+    order = np.argsort(-np.round(real - floors, digits), kind="stable")
     order = order[floors[order] < upper[order]]
     floors[order[: total - floors.sum()]] += 1
     return floors

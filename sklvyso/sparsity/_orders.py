@@ -120,9 +120,9 @@ def quota_order(
     were rounded by, at most ``L / 2``. Counts that are rounded anew for each k come
     closer, but their masks are not nested.
 
-    The parameter is the sparsity for ``uniform`` and ``uniform_plus`` (beyond its
-    reach: the rest of the last layer, then the first), the force for ``igq``, the
-    falling scale for ``erk``. All others are carried along the family of densities
+    The parameter is the sparsity for ``uniform``, that of the middle layers for
+    ``uniform_plus`` (beyond its reach: the rest of the last layer, then the first), the
+    force for ``igq``, the falling scale for ``erk``. All others are carried along the family of densities
     ``d_l ** v`` through their quotas d_l at the target, v = 1: dense at v = 0, nested,
     and the quotas themselves at the target. Layers with d_l = 0 are pruned first, those
     with d_l = 1 last, each kind evenly.

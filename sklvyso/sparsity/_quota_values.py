@@ -29,16 +29,11 @@ def _uniform_values(shapes):
 
 
 def _uniform_plus_values(shapes):
-    counts = weight_counts(shapes)
+    # The sparsity of the middle layers orders all: the last layer has the same one
+    # until it stops at its limit. Its rest and the first layer are beyond the reach.
     values = _uniform_values(shapes)
-    # Among the middle layers s + max(0, s - limit) * share is the real sparsity.
-    share = counts[-1] / max(counts[1:-1].sum(), 1)
-    for place in range(1, len(counts) - 1):
-        beyond = (values[place] + LAST_LAYER_LIMIT * share) / (1.0 + share)
-        values[place] = np.minimum(values[place], beyond)
-    last = values[-1]
-    last[last > LAST_LAYER_LIMIT] += 2.0
-    if len(counts) > 1:
+    values[-1][values[-1] > LAST_LAYER_LIMIT] += 2.0
+    if len(values) > 1:
         values[0] += 4.0
     return values
 

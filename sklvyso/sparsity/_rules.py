@@ -100,7 +100,7 @@ def record(recorder, func, args, kwargs):
     """Record one call of a torch function that sees the data; return its result."""
     rule = recorder.rules.get(func)
     name = function_name(func)
-    if not args and "input" in kwargs:
+    if not args and "input" in kwargs and "condition" not in kwargs:
         args, kwargs = (kwargs["input"],), _without(kwargs, "input")
     leaves = list(leaves_of((args, *kwargs.values())))
     for item in leaves:
@@ -115,7 +115,7 @@ def record(recorder, func, args, kwargs):
         raise recorder.unsupported(f"there is no rule for the function {name!r}.")
     if kwargs.get("out") is not None:
         raise recorder.unsupported(f"{name!r} writes into out=.")
-    _refuse_weights(recorder, name, leaves)
+    _refuse_weights(recorder, func, name, leaves)
     before = recorder.begin(name, args, kwargs)
     result = handler(recorder, func, name, args, kwargs)
     recorder.end(before, result)
@@ -150,8 +150,14 @@ def _about(recorder, func, name, args, kwargs):
     return result
 
 
-def _refuse_weights(recorder, name, leaves):
-    takes_weights = name in _LAYERS or name.startswith("conv")
+def takes_weights(func) -> bool:
+    """Say whether a function is a layer, one of whose arguments is a weight."""
+    name = function_name(func)
+    return name in _LAYERS or name.startswith("conv")
+
+
+def _refuse_weights(recorder, func, name, leaves):
+    is_layer = takes_weights(func)
     for item in leaves:
         if not isinstance(item, torch.Tensor):
             continue
@@ -162,7 +168,7 @@ def _refuse_weights(recorder, name, leaves):
                 "into torch.nn.utils.parametrize, whose result the mask is then for, "
                 "or leave the weight out of the masks."
             )
-        if recorder.name_of(item) and not takes_weights:
+        if recorder.name_of(item) and not is_layer:
             raise recorder.unsupported(
                 f"{name!r} uses a masked weight outside its layer."
             )

@@ -19,7 +19,7 @@ from torch.utils._pytree import tree_flatten, tree_map
 from sklvyso.sparsity._errors import UnsupportedModuleError
 from sklvyso.sparsity._operations import Operation
 from sklvyso.sparsity._recording import leaves_of, to_meta
-from sklvyso.sparsity._rules import record
+from sklvyso.sparsity._rules import record, takes_weights
 from sklvyso.sparsity._skeleton import Skeleton
 from sklvyso.sparsity._user_rules import module_rule
 
@@ -244,8 +244,10 @@ class Recorder(TorchFunctionMode):
         if any(id(item) in self._values for item in items):
             return record(self, func, args, kwargs)
         chosen = any(self.is_chosen(item) for item in items)
-        derived = any(self.name_of(i) or self.is_derived(i) for i in items)
-        if derived and self.device == "meta":
+        named = [i for i in items if self.name_of(i) or self.is_derived(i)]
+        # A layer on constants gives constants: nothing flows in.
+        derived = len(named) > 1 or (named != [] and not takes_weights(func))
+        if named and self.device == "meta":
             args, kwargs = tree_map(to_meta, (args, kwargs))
         result = func(*args, **kwargs)
         for item in leaves_of((result,)):

@@ -208,8 +208,8 @@ def positive_gradients(module, masks, input_shape, seed=0):
     """Effective masks by one pass of float64 gradients of positive random weights.
 
     Exact for networks so small that the products neither vanish nor overflow, whose
-    activations and softmaxes are modules and whose norms and biases are. The module
-    itself runs: average pooling for maximum, nothing for activations and norms.
+    activations and norms are modules. The module itself runs, with average pooling
+    for maximum; tokens and biases are zeros.
     """
     copied = copy.deepcopy(module).double()
     generator = torch.Generator().manual_seed(seed)
@@ -223,7 +223,8 @@ def positive_gradients(module, masks, input_shape, seed=0):
     parameters = dict(copied.named_parameters())
     with torch.no_grad():
         for name, parameter in parameters.items():
-            is_weight = parameter.dim() > 1 or name in masks
+            is_weight = name in masks or ("token" not in name and parameter.dim() > 1)
+            is_weight = is_weight or name.endswith("scale")
             noise = torch.rand(parameter.shape, generator=generator, dtype=float) + 0.5
             parameter.copy_(noise if is_weight else torch.zeros_like(parameter))
         for name, mask in masks.items():

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from sklvyso.networks import make_network
-from sklvyso.sparsity import effective_masks, sparsity_report
+from sklvyso.sparsity import effective_masks
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "reference"))
 from connectivity import Graph

@@ -78,9 +78,10 @@ def test_largest_remainders_by_hand_with_ties_to_the_earlier_layer():
     np.testing.assert_array_equal(kept, [3, 3, 2])
 
 
-def test_float_noise_does_not_floor_whole_numbers():
-    # 10 (1 - 0.9) is 0.9999999999999998 in floats.
+def test_float_noise_neither_floors_whole_numbers_nor_breaks_ties():
+    # 10 (1 - 0.9) is 0.9999999999999998, 30 (1 - 0.95) is 1.5000000000000013.
     np.testing.assert_array_equal(kept_counts([10, 10], [0.9, 0.9], 2), [1, 1])
+    np.testing.assert_array_equal(kept_counts([10, 30], [0.65, 0.95], 5), [4, 1])
 
 
 def test_layers_below_the_minimum_are_raised_and_the_others_make_room():

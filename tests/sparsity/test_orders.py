@@ -85,23 +85,25 @@ def test_quota_order_equals_the_exact_slow_merge(shapes, rule, seed):
 
 @pytest.mark.parametrize("rule", ["uniform", "igq", "erk", "uniform_plus"])
 def test_each_prefix_is_within_half_a_weight_of_the_quotas_of_one_budget(rule):
-    counts = sizes(SMALL)
-    pruned = pruned_counts(quota_order(shuffled(SMALL, 0), SMALL, rule, 0.5), SMALL)
-    high = reachable_sparsity(SMALL, rule)[1]
-    reached = np.floor(counts @ layer_quotas(SMALL, high, rule)).astype(int)
+    # The last layer is large, for uniform_plus to move much of it to the middle.
+    shapes = [(4, 3, 2, 2), (5, 4, 2, 2), (6, 20), (12, 16)]
+    counts = sizes(shapes)
+    pruned = pruned_counts(quota_order(shuffled(shapes, 0), shapes, rule, 0.5), shapes)
+    high = reachable_sparsity(shapes, rule)[1]
+    reached = np.floor(counts @ layer_quotas(shapes, high, rule)).astype(int)
 
     for k in range(1, min(reached, counts.sum())):
         layer = np.flatnonzero(pruned[k] > pruned[k - 1])[0]
         middle = pruned[k][layer] - 0.5
 
         def gap(sparsity, layer=layer, middle=middle):
-            quotas = layer_quotas(SMALL, sparsity, rule)
+            quotas = layer_quotas(shapes, sparsity, rule)
             return counts[layer] * quotas[layer] - middle
 
         if gap(high) < 0:
             break
         budget = brentq(gap, 0.0, high, xtol=1e-14)
-        real = counts * layer_quotas(SMALL, budget, rule)
+        real = counts * layer_quotas(shapes, budget, rule)
         assert np.abs(pruned[k] - real).max() <= 0.5 + 1e-6
     assert k > 0.6 * high * counts.sum()
 
@@ -215,7 +217,8 @@ def test_global_order_is_the_stable_sort_with_the_last_moved(
 ):
     rng = np.random.default_rng(seed)
     # Few values, both signs and both zeros: many ties.
-    scores = [(rng.integers(-3, 4, shape) * -0.5).astype(dtype) for shape in shapes]
+    values = np.array([-1.0, -0.5, -0.0, 0.0, 0.5, 1.0], dtype)
+    scores = [rng.choice(values, shape) for shape in shapes]
     order = global_order(scores, min_per_layer=least)
     assert order.dtype == np.int64
     flat = np.concatenate([layer.ravel() for layer in scores])
@@ -232,7 +235,7 @@ def test_global_order_is_the_stable_sort_with_the_last_moved(
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_extreme_scores_are_ordered(dtype):
     small, large = np.finfo(dtype).smallest_subnormal, np.finfo(dtype).max
-    scores = np.array([large, -0.0, small, 0.0, -large, -small, 1.0], dtype)
+    scores = np.array([large, 0.0, small, -0.0, -large, -small, 1.0], dtype)
     np.testing.assert_array_equal(layer_ranks(scores), [4, 5, 1, 3, 2, 6, 0])
     np.testing.assert_array_equal(global_order([scores]), layer_ranks(scores))
 
