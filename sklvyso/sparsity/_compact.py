@@ -23,7 +23,7 @@ from sklvyso.sparsity._connectivity import (
 )
 from sklvyso.sparsity._folding import Dead, Folding
 from sklvyso.sparsity._interoperability import pruned_copy
-from sklvyso.sparsity._probe import Probe
+from sklvyso.sparsity._probing import Probe
 from sklvyso.sparsity._trace import Rule
 
 _Norm = nn.modules.batchnorm._NormBase

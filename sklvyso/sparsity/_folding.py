@@ -13,7 +13,7 @@ from torch import nn
 
 from sklvyso.sparsity._channels import Channels, Layer
 from sklvyso.sparsity._connectivity import Flow
-from sklvyso.sparsity._probe import LayerCall, Probe
+from sklvyso.sparsity._probing import LayerCall, Probe
 
 # Layers whose own forward adds their bias.
 _WITH_BIAS = {nn.Linear.forward} | {
