@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-BENCHMARKS = ("networks",)
+BENCHMARKS = ("networks", "sparsity", "sparsity_pruning")
 
 
 def main():
