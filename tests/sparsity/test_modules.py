@@ -109,7 +109,7 @@ def rows(net, x):
 
 def control_flow(net, x):
     x = net.a(x)
-    if x.sum().item() > -1e9 and float(x.mean()) < 1e9:
+    if x.sum().item() > -1e9 and float(x.detach().mean()) < 1e9:
         x = net.b(x)
     return net.z(x) if (x == x).all() else x
 

@@ -1,0 +1,300 @@
+"""Compaction: smaller, the same outputs, and never silently wrong."""
+
+import copy
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from sklvyso.networks import make_network, torch_seed
+from sklvyso.sparsity import apply_masks, compact, prune_module, sparsity_report
+from sklvyso.sparsity._interoperability import pruned_copy
+
+
+def shaken(module):
+    """Give biases and statistics of norms random values."""
+    with torch_seed(1), torch.no_grad():
+        for parameter in module.parameters():
+            if parameter.dim() == 1:
+                parameter.add_(0.3 * torch.randn_like(parameter))
+        for name, buffer in module.named_buffers():
+            if name.endswith("running_mean"):
+                buffer.normal_()
+            elif name.endswith("running_var"):
+                buffer.uniform_(0.5, 2)
+    return module.eval()
+
+
+def thin_masks(module, density, seed=0):
+    rng = np.random.default_rng(seed)
+    return {
+        f"{path}.weight": rng.random(tuple(part.weight.shape)) < density
+        for path, part in module.named_modules()
+        if isinstance(part, nn.Linear | nn.modules.conv._ConvNd)
+    }
+
+
+def n_parameters(module):
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def check(module, masks, shape):
+    """Return the smaller network after comparing it with the masked one."""
+    state = {key: value.clone() for key, value in module.state_dict().items()}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*dead channels")
+        small = compact(module, masks, shape)
+    for key, value in module.state_dict().items():
+        assert torch.equal(value, state[key])
+    with torch_seed(0):
+        sample = torch.randn(5, *shape)
+    kept = {name: np.asarray(mask, dtype=bool) for name, mask in masks.items()}
+    masked = pruned_copy(module, kept)
+    with torch.no_grad():
+        # float32 sums of other numbers of terms
+        torch.testing.assert_close(small(sample), masked(sample), rtol=1e-5, atol=1e-5)
+    return small
+
+
+NETWORKS = {
+    "lenet-300-100": ((1, 28, 28), {}, 0.01),
+    "lenet-5": ((3, 32, 32), {}, 0.03),
+    "lenet-5-max": ((3, 32, 32), {"pooling": "max", "batch_norm": True}, 0.03),
+    "vgg16": ((3, 32, 32), {"batch_norm": True, "width_multiplier": 0.25}, 0.01),
+    "vgg19": ((3, 32, 32), {"width_multiplier": 0.25}, 0.01),
+    "resnet18": ((3, 32, 32), {"batch_norm": True, "width": 16}, 0.01),
+    "resnet50": ((3, 32, 32), {"bias": False, "width": 8}, 0.05),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("seed", range(2))
+def test_registered_networks_get_smaller_and_stay_the_same(name, seed):
+    shape, settings, density = NETWORKS[name]
+    net = make_network(name.removesuffix("-max"), shape, 10, **settings)
+    masks = thin_masks(shaken(net), density, seed)
+    small = check(net, masks, shape)
+    assert n_parameters(small) < n_parameters(net)
+    assert sparsity_report(net, masks, shape).n_active <= n_parameters(small)
+
+
+@pytest.mark.parametrize("name", ["vgg16", "resnet18"])
+def test_pruned_to_a_true_budget(name):
+    shape = (3, 32, 32)
+    net = shaken(make_network(name, shape, 10, batch_norm=True))
+    for compression in (100, 3000):  # rounds of SynFlow: few, for speed
+        masks = prune_module(
+            net,
+            "synflow",
+            sparsity=1 - 1 / compression,
+            input_shape=shape,
+            n_iterations=5,
+        )
+        small = check(net, masks, shape)
+        assert n_parameters(small) < n_parameters(net) * (
+            0.8 if compression == 100 else 0.2
+        )
+
+
+def test_stored_weights_are_those_between_live_units():
+    net = shaken(make_network("mlp", (20,), 4, hidden_layer_sizes=(30, 20)))
+    masks = thin_masks(net, 0.05)
+    small = check(net, masks, (20,))
+    report = sparsity_report(net, masks, (20,))
+    first, second, last = report.effective_masks.values()
+    n_first = max(1, (first.any(1) | second.any(0)).sum())
+    n_second = max(1, (second.any(1) | last.any(0)).sum())
+    stored = 20 * n_first + n_first * n_second + n_second * 4
+    assert n_parameters(small) == stored + n_first + n_second + 4
+    assert report.n_active <= stored <= report.n_weights
+
+
+def test_a_constant_moves_into_the_next_bias():
+    net = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 2))
+    with torch.no_grad():
+        net[0].bias.copy_(torch.tensor([0.5, 2.0, -1.0]))
+    masks = {"0.weight": np.array([[1, 1], [0, 0], [1, 0]])}
+    small = check(net, masks, (2,))
+    assert small[0].weight.shape == (2, 2)
+    expected = net[2].bias + 2.0 * net[2].weight[:, 1]
+    torch.testing.assert_close(small[2].bias, expected)
+
+
+def test_a_constant_before_zero_padding_stays_with_a_reason():
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Conv2d(2, 1, 3, padding=1))
+    with torch.no_grad():
+        net[0].bias.fill_(1.0)
+    mask = np.ones((2, 1, 3, 3))
+    mask[1] = 0
+    with pytest.warns(UserWarning, match="dead channel.* stay"):
+        small = compact(net, {"0.weight": mask}, (1, 8, 8))
+    assert small[0].out_channels == 2
+    with torch.no_grad():
+        net[0].bias.fill_(0.0)
+    assert check(net, {"0.weight": mask}, (1, 8, 8))[0].out_channels == 1
+
+
+def test_without_padding_it_goes():
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Conv2d(2, 1, 3))
+    with torch.no_grad():
+        net[0].bias.fill_(1.0)
+    mask = np.ones((2, 1, 3, 3))
+    mask[1] = 0
+    assert check(net, {"0.weight": mask}, (1, 8, 8))[0].out_channels == 1
+
+
+class Residual(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(2, 8, 3, padding=1)
+        self.first = nn.Conv2d(8, 8, 3, padding=1)
+        self.norm = nn.BatchNorm2d(8)
+        self.second = nn.Conv2d(8, 8, 3, padding=1)
+        self.project = nn.Conv2d(8, 12, 1)
+        self.third = nn.Conv2d(8, 12, 3, padding=1)
+        self.classifier = nn.Linear(12, 3)
+
+    def forward(self, x):
+        x = F.relu(self.stem(x))
+        x = x + self.second(F.relu(self.norm(self.first(x))))
+        x = F.relu(self.third(x) + self.project(x))
+        return self.classifier(F.max_pool2d(x, 2).mean((2, 3)))
+
+
+class Dense(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a = nn.Conv2d(2, 6, 3, padding=1)
+        self.b = nn.Conv2d(6, 6, 3, padding=1)
+        self.c = nn.Conv2d(12, 4, 1)
+        self.d = nn.Linear(4 * 16, 3)
+
+    def forward(self, x):
+        x = F.relu(self.a(x))
+        x = torch.cat([x, F.relu(self.b(x))], dim=1)
+        x = F.avg_pool2d(self.c(x), 2)
+        return self.d(x.view(x.size(0), -1))
+
+
+class HardCoded(Dense):
+    def forward(self, x):
+        x = F.relu(self.a(x))
+        x = torch.cat([x, F.relu(self.b(x))], dim=1)
+        x = F.avg_pool2d(self.c(x), 2)
+        return self.d(x.view(-1, 64))
+
+
+class Gated(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a = nn.Conv2d(2, 8, 3)
+        self.gate = nn.Linear(8, 8)
+        self.b = nn.Linear(8, 3)
+
+    def forward(self, x):
+        x = F.relu(self.a(x))
+        gate = torch.sigmoid(self.gate(x.mean((2, 3))))
+        return self.b((x * gate[:, :, None, None]).mean((2, 3)))
+
+
+class Mobile(nn.Sequential):
+    def __init__(self):
+        super().__init__(
+            nn.Conv2d(2, 8, 1),
+            nn.BatchNorm2d(8),
+            nn.PReLU(8),
+            nn.Conv2d(8, 8, 3, padding=1, groups=8),
+            nn.BatchNorm2d(8, affine=False),
+            nn.ReLU6(),
+            nn.Conv2d(8, 4, 1, bias=False),
+            nn.AdaptiveMaxPool2d(2),
+            nn.Flatten(),
+            nn.Linear(16, 3),
+        )
+
+
+class Transposed(nn.Sequential):
+    def __init__(self):
+        super().__init__(
+            nn.Conv2d(2, 6, 3, stride=2),
+            nn.ReLU(),
+            nn.ConvTranspose2d(6, 5, 3, stride=2),
+            nn.ReLU(),
+            nn.Conv2d(5, 3, 1),
+        )
+
+
+class Normed(nn.Sequential):
+    def __init__(self):
+        super().__init__(
+            nn.Flatten(),
+            nn.Linear(128, 10),
+            nn.LayerNorm(10),
+            nn.GELU(),
+            nn.Linear(10, 3),
+        )
+
+
+class Shared(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a = nn.Linear(128, 8)
+        self.b = nn.Linear(8, 8)
+        self.c = nn.Linear(8, 3)
+
+    def forward(self, x):
+        x = F.relu(self.a(x.flatten(1)))
+        return self.c(F.relu(self.b(F.relu(self.b(x)))))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [Residual, Dense, HardCoded, Gated, Mobile, Transposed, Normed, Shared],
+)
+def test_modules_of_users_stay_the_same(kind):
+    with torch_seed(0):
+        net = shaken(kind())
+    for seed in range(6):
+        for density in (0.05, 0.2, 0.6):
+            check(net, thin_masks(net, density, seed), (2, 8, 8))
+
+
+@pytest.mark.parametrize("kind", [Residual, Dense, Mobile, Transposed])
+def test_thin_modules_of_users_get_smaller(kind):
+    with torch_seed(0):
+        net = shaken(kind())
+    sizes = [
+        n_parameters(check(net, thin_masks(net, 0.05, seed), (2, 8, 8)))
+        for seed in range(6)
+    ]
+    assert min(sizes) < 0.7 * n_parameters(net)
+
+
+def test_a_dead_network_is_its_constant():
+    net = shaken(make_network("lenet-5", (1, 28, 28), 10))
+    masks = {name: np.zeros_like(m) for name, m in thin_masks(net, 0.5).items()}
+    small = check(net, masks, (1, 28, 28))
+    assert n_parameters(small) < 1000
+
+
+def test_masks_of_torch_and_training_mode():
+    net = shaken(make_network("mlp", (20,), 4, hidden_layer_sizes=(30,)))
+    masks = thin_masks(net, 0.05)
+    plain = compact(net, masks, (20,))
+    masked = apply_masks(copy.deepcopy(net).train(), masks)
+    small = compact(masked, None, (20,))
+    assert masked.training and not small.training
+    sample = torch.randn(3, 20)
+    torch.testing.assert_close(small(sample), plain(sample))
+    assert n_parameters(small) == n_parameters(plain)
+
+
+def test_errors_name_the_parameter():
+    net = nn.Linear(3, 2)
+    with pytest.raises(ValueError, match="masks"):
+        compact(net, {"foo": np.ones((2, 3))}, (3,))
+    with pytest.raises(TypeError, match="module"):
+        compact(nn.Linear, {}, (3,))

@@ -1,0 +1,165 @@
+"""Networks and masks to files and to torch.nn.utils.prune."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn.utils import prune
+
+from sklvyso.networks import make_network
+from sklvyso.sparsity import (
+    apply_masks,
+    compact,
+    effective_masks,
+    export_module,
+    load_masks,
+    prune_module,
+    read_masks,
+    remove_masks,
+    save_masks,
+)
+
+SHAPE = (1, 16, 16)
+
+
+@pytest.fixture(scope="module")
+def small():
+    net = make_network("lenet-5", SHAPE, 10, padding="same", batch_norm=True).eval()
+    masks = prune_module(
+        net, "random", sparsity=0.95, input_shape=SHAPE, random_state=0
+    )
+    return compact(net, masks, SHAPE)
+
+
+def outputs(module, sample):
+    with torch.no_grad():
+        return module(sample).numpy()
+
+
+@pytest.mark.parametrize("suffix", ["pt", "safetensors"])
+def test_state_dict_loads_again(small, tmp_path, suffix):
+    path = export_module(small, tmp_path / f"net.{suffix}", SHAPE)
+    if suffix == "pt":
+        state = torch.load(path, weights_only=True)
+    else:
+        from safetensors.torch import load_file
+
+        state = load_file(path)
+    for key, value in small.state_dict().items():
+        assert torch.equal(state[key], value)
+
+
+@pytest.mark.parametrize("n_rows", [1, 3, 64])
+def test_torch_program_computes_the_same(small, tmp_path, n_rows):
+    path = export_module(small, tmp_path / "net.pt2", SHAPE)
+    program = torch.export.load(path).module()
+    sample = torch.randn(n_rows, *SHAPE)
+    # float32 kernels of another path
+    np.testing.assert_allclose(
+        outputs(program, sample), outputs(small, sample), atol=1e-5
+    )
+
+
+def test_onnx_computes_the_same(small, tmp_path):
+    import onnx
+    import onnxruntime
+
+    path = export_module(small, tmp_path / "net.onnx", SHAPE)
+    onnx.checker.check_model(onnx.load(path))
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    for n_rows in (1, 3, 64):
+        sample = torch.randn(n_rows, *SHAPE)
+        (found,) = session.run(["logits"], {"X": sample.numpy()})
+        # another implementation of float32 convolutions
+        np.testing.assert_allclose(found, outputs(small, sample), atol=1e-5)
+
+
+def test_export_leaves_the_mode(small, tmp_path):
+    small.train()
+    try:
+        export_module(small, tmp_path / "net.pt", SHAPE)
+        assert small.training
+    finally:
+        small.eval()
+
+
+def test_wrong_suffix(small, tmp_path):
+    with pytest.raises(ValueError, match=r"path must end in one of.*Got .*net\.h5"):
+        export_module(small, tmp_path / "net.h5", SHAPE)
+
+
+def test_masks_round_trip(tmp_path):
+    rng = np.random.default_rng(0)
+    masks = {"b.weight": rng.random((3, 4)) < 0.5, "a.weight": rng.random(5) < 0.5}
+    path = save_masks(masks, tmp_path / "masks.safetensors")
+    found = load_masks(path)
+    assert set(found) == set(masks)
+    for name, mask in masks.items():
+        assert found[name].dtype == bool
+        np.testing.assert_array_equal(found[name], mask)
+    with pytest.raises(TypeError, match="masks must be a dict"):
+        save_masks([1], tmp_path / "x")
+
+
+# -- torch.nn.utils.prune ---------------------------------------------------------
+
+
+def net():
+    return nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3))
+
+
+def test_masks_go_on_as_torch_does_it():
+    one, sample = net(), torch.randn(4, 6)
+    mask = np.random.default_rng(0).random((5, 6)) < 0.5
+    other = net()
+    other.load_state_dict(one.state_dict())
+    apply_masks(one, {"0.weight": mask})
+    prune.custom_from_mask(other[0], "weight", torch.from_numpy(mask))
+    assert torch.equal(one(sample), other(sample))
+    assert one.state_dict().keys() == other.state_dict().keys()
+    np.testing.assert_array_equal(read_masks(one)["0.weight"], mask)
+
+
+def test_a_second_mask_replaces_the_first():
+    one = apply_masks(net(), {"0.weight": np.zeros((5, 6))})
+    apply_masks(one, {"0.weight": np.eye(5, 6)})
+    np.testing.assert_array_equal(read_masks(one)["0.weight"], np.eye(5, 6) > 0)
+    one(torch.randn(2, 6))
+    assert (one[0].weight != 0).sum() == 5
+
+
+def test_masks_that_torch_made_are_read():
+    one = net()
+    prune.global_unstructured(
+        [(one[0], "weight"), (one[2], "weight")], prune.L1Unstructured, amount=0.5
+    )
+    prune.ln_structured(one[0], "weight", amount=1, n=2, dim=0)
+    masks = read_masks(one)
+    for layer in (0, 2):
+        expected = one[layer].weight_mask.numpy() > 0
+        np.testing.assert_array_equal(masks[f"{layer}.weight"], expected)
+    found = effective_masks(one, None, (6,))
+    given = effective_masks(net(), masks, (6,))
+    for name in masks:
+        np.testing.assert_array_equal(found[name], given[name])
+
+
+def test_removed_masks_leave_exact_zeros_and_plain_weights():
+    mask = np.eye(5, 6, dtype=bool)
+    one = apply_masks(net(), {"0.weight": mask})
+    optimizer = torch.optim.SGD(one.parameters(), lr=0.1, momentum=0.9)
+    for _ in range(3):
+        optimizer.zero_grad()
+        one(torch.randn(8, 6)).square().sum().backward()
+        optimizer.step()
+    remove_masks(one)
+    assert read_masks(one) == {}
+    weight = dict(one.named_parameters())["0.weight"].detach().numpy()
+    assert not weight[~mask].any() and weight[mask].all()
+
+
+def test_errors_of_masks():
+    with pytest.raises(ValueError, match=r"masks must have names.*'foo'"):
+        apply_masks(net(), {"foo": np.ones(3)})
+    with pytest.raises(ValueError, match="shape"):
+        apply_masks(net(), {"0.weight": np.ones((6, 5))})
