@@ -36,9 +36,18 @@ for name in ("drop_defaults", "sparsity_compression", "sparsity_accuracy"):
     study = json.loads((BENCHMARKS / "studies" / f"{name}.json").read_text())
     write_table(name, study, study["table"], f"python -m benchmarks.{name}")
 results = json.loads((BENCHMARKS / "results.json").read_text())
-for name in ("networks", "networks_predict", "sparsity"):
+SCRIPTS = {
+    "networks": "networks",
+    "networks_predict": "networks",
+    "sparsity": "sparsity",
+    "sparsity_magnitude": "sparsity",
+    "sparsity_scoring": "sparsity_pruning",
+    "sparsity_training": "sparsity_pruning",
+    "sparsity_compact": "sparsity_pruning",
+}
+for name, script in SCRIPTS.items():
     stored = results[name]
-    command = f"python -m benchmarks {name.partition('_')[0]}"
+    command = f"python -m benchmarks {script}"
     write_table(name, stored, stored["rows"], command)
 
 project = "sklvyso"

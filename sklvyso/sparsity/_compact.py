@@ -127,6 +127,10 @@ def _without(
     """Copy a network without its dead channels."""
     compacted = copy.deepcopy(original)
     for layer in folding.channels.layers:
+        merged = folding.merged_weight(layer, dead)
+        if merged is not None:
+            like = _tensor(compacted, layer.weight)
+            _replace(compacted, layer.weight, merged.to(like))
         _cut_layer(compacted, layer, dead, folding.shift(layer, dead))
     done = set()
     for name, axis, numbers in folding.channels.slices:

@@ -113,6 +113,10 @@ class Folding:
         self._calls: dict[str, LayerCall] = {}
         self._constants: dict[str, np.ndarray] = {}
         self._varying: dict[str, np.ndarray] = {}
+        # By layer: a constant channel that stays, and those that it stands for with
+        # the ratio of their constants to its own.
+        self._stand_in: dict[str, int] = {}
+        self._merged: dict[str, dict[int, float]] = {}
         self._takes_bias = {
             layer.weight: layer.bias is not None
             or _takes_bias(network, layer.weight, probe.called)
@@ -175,6 +179,8 @@ class Folding:
             n_before = dead.count
             for layer in reversed(self.channels.layers):
                 if not layer.depthwise and layer.weight in self._calls:
+                    if layer.weight in self._stand_in:
+                        dead.revive(layer.inputs[[self._stand_in[layer.weight]]])
                     fixed = self._fixed(layer, dead)
                     dead.revive(layer.inputs[list(fixed)])
                     reasons |= dict.fromkeys(fixed.values())
@@ -187,6 +193,7 @@ class Folding:
             return total
         stay = ~dead.of(layer.outputs)
         going = dead.of(layer.inputs) & self._constants[layer.weight].any(axis=1)
+        going[list(self._merged.get(layer.weight, ()))] = False
         if going.any():
             response, reach = self._response(layer, going, stay)
             highest = np.where(reach, response, -np.inf).max(axis=1)
@@ -201,7 +208,55 @@ class Folding:
         read = (weight != 0).reshape(*weight.shape[:2], -1).any(axis=2) & stay
         going = np.flatnonzero(dead.of(layer.inputs) & read.any(axis=1))
         reasons = {int(i): self._obstacle(layer, int(i), read[i]) for i in going}
-        return {i: reason for i, reason in reasons.items() if reason is not None}
+        fixed = {i: reason for i, reason in reasons.items() if reason is not None}
+        self._merge(layer, list(fixed))
+        return {i: r for i, r in fixed.items() if i not in self._merged[layer.weight]}
+
+    def _merge(self, layer: Layer, columns: list[int]) -> None:
+        """Let one constant channel stand for others that are constant too.
+
+        What zero padding does at the border it does to all of them alike.
+        """
+        self._merged[layer.weight] = {}
+        levels = {i: self._level(layer, i) for i in columns}
+        steady = {i: level for i, level in levels.items() if level}
+        if layer.weight not in self._stand_in:
+            if len(steady) < 2:
+                return
+            first = min(steady)
+            self._stand_in[layer.weight] = first
+        chosen = self._stand_in[layer.weight]
+        own = self._level(layer, chosen)
+        if own:
+            self._merged[layer.weight] = {
+                i: level / own for i, level in steady.items() if i != chosen
+            }
+
+    def _level(self, layer: Layer, column: int) -> float | None:
+        """Value of a channel that is the same at all places and for all samples."""
+        if self._varying[layer.weight][column]:
+            return None
+        values = _by_channel(layer, self._calls[layer.weight].source[0])[column]
+        support = _by_channel(layer, self.flow.supports[layer.source][0])[column]
+        if support.any() or (values != values[0]).any():
+            return None
+        return float(values[0])
+
+    def merged_weight(self, layer: Layer, dead: Dead) -> torch.Tensor | None:
+        """Weight of a layer in which one column stands for others; None if none do."""
+        going = dead.of(layer.inputs)
+        ratios = {
+            i: ratio
+            for i, ratio in self._merged.get(layer.weight, {}).items()
+            if going[i]
+        }
+        if not ratios:
+            return None
+        weight = self._calls[layer.weight].weight.clone()
+        columns = weight if layer.transposed else weight.transpose(0, 1)
+        for i, ratio in ratios.items():
+            columns[self._stand_in[layer.weight]] += ratio * columns[i]
+        return weight
 
     def _obstacle(self, layer: Layer, column: int, rows: np.ndarray) -> str | None:
         """Say why an input cannot be folded; None where it can."""

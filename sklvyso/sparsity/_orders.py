@@ -122,10 +122,10 @@ def quota_order(
 
     The parameter is the sparsity for ``uniform``, that of the middle layers for
     ``uniform_plus`` (beyond its reach: the rest of the last layer, then the first), the
-    force for ``igq``, the falling scale for ``erk``. All others are carried along the family of densities
-    ``d_l ** v`` through their quotas d_l at the target, v = 1: dense at v = 0, nested,
-    and the quotas themselves at the target. Layers with d_l = 0 are pruned first, those
-    with d_l = 1 last, each kind evenly.
+    force for ``igq``, the falling scale for ``erk``. All others are carried along the
+    family of densities ``d_l ** v`` through their quotas d_l at the target, v = 1:
+    dense at v = 0, nested, and the quotas themselves at the target. Layers with d_l = 0
+    are pruned first, those with d_l = 1 last, each kind evenly.
     """
     layers, names = check_shapes(shapes, names)
     check_count("min_per_layer", min_per_layer)
