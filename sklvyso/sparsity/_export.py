@@ -47,6 +47,8 @@ def export_module(
     ------
     ValueError
         If the suffix is another one.
+    FileNotFoundError
+        If there is no such folder.
     ImportError
         If safetensors, or onnx and onnxscript, are not installed.
     """
@@ -54,6 +56,10 @@ def export_module(
     if path.suffix not in SUFFIXES:
         raise ValueError(
             f"path must end in one of {list(SUFFIXES)}. Got {str(path)!r} instead."
+        )
+    if not path.parent.is_dir():
+        raise FileNotFoundError(
+            f"path must lie in a folder that exists. Got {str(path)!r} instead."
         )
     mode = module.training
     module.eval()

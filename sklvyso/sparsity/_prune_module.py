@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -196,7 +197,8 @@ def prune(
     module = check_module_type(module)
     weights = prunable_weights(module, exclude)
     shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
-    sparsity = _agreed_sparsity(sparsity, quota, shapes)
+    with _naming(quota):
+        sparsity = _agreed_sparsity(sparsity, quota, shapes)
     connectivity = Connectivity(
         module, input_shape, granularity=granularity, rules=rules
     )
@@ -213,15 +215,28 @@ def prune(
         quota = "igq"
     ranking = _Ranking(scores, shapes, quota, sparsity, min_per_layer)
     if target == "direct":
-        masks = ranking.direct_masks(lambda: scores_by(quota))
+        with _naming(quota):
+            masks = ranking.direct_masks(lambda: scores_by(quota))
         kept = {name: KeptWeights.from_mask(mask) for name, mask in masks.items()}
         found, after = connectivity.measure(kept), None
     else:
-        nested = NestedMasks(ranking.order(lambda: scores_by(quota)), shapes)
+        with _naming(quota):
+            nested = NestedMasks(ranking.order(lambda: scores_by(quota)), shapes)
         k, found, after = largest_step(nested, connectivity, sparsity)
         masks = nested.masks(k)
         kept = {name: KeptWeights.from_mask(mask) for name, mask in masks.items()}
     return _pruning(kept, found, after, scores)
+
+
+@contextlib.contextmanager
+def _naming(quota):
+    """Let errors of quota rules name the parameter that the user gave."""
+    try:
+        yield
+    except ValueError as error:
+        if quota is None or "quota" in str(error):
+            raise
+        raise ValueError(f"quota={quota!r} does not fit. {error}") from error
 
 
 def _agreed_sparsity(sparsity, quota, shapes) -> float:

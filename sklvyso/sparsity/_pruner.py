@@ -593,7 +593,7 @@ class EffectiveSparsityPruner(ClassifierMixin, BaseEstimator):
         -------
         frame : pandas.DataFrame
             One row a layer: ``shape``, ``n_weights``, ``kept``, ``active``,
-            ``direct_sparsity``, ``effective_sparsity``; and a last row ``all``.
+            ``direct_sparsity``, ``effective_sparsity``.
         """
         check_is_fitted(self)
         return self.report_.to_frame()

@@ -59,7 +59,7 @@ def by_user(recorder, rule, name, args, kwargs, module=None):
     ones = [torch.ones(leaf.shape) for leaf, _ in known]
     masks = [torch.ones(getattr(module, key).shape) for key in names]
     outputs = run(ones, masks, [])
-    for output in tree_flatten(outputs)[0]:
+    for output in _without_none(outputs):
         if not isinstance(output, torch.Tensor):
             raise TypeError(
                 f"the rule of {name} must return tensors. It returned "
@@ -67,12 +67,25 @@ def by_user(recorder, rule, name, args, kwargs, module=None):
             )
     result = outputs
     if recorder.device == "meta":
-        result = tree_map(lambda t: recorder.empty(t.shape), outputs)
-    tensors = [result] if isinstance(result, torch.Tensor) else list(result)
-    values = [recorder.new_value(t) for t in tensors]
+        result = tree_map(
+            lambda t: None if t is None else recorder.empty(t.shape), outputs
+        )
+    values = [recorder.new_value(t) for t in _without_none(result)]
     full = [recorder.name_of(getattr(module, key)) for key in names]
-    recorder.add(Operation(run, [value for _, value in known], values, full))
+    recorder.add(
+        Operation(
+            lambda v, w, c: _without_none(run(v, w, c)),
+            [value for _, value in known],
+            values,
+            full,
+        )
+    )
     return result
+
+
+def _without_none(outputs):
+    """List tensors of nested outputs; a state that nobody reads may be None."""
+    return tuple(item for item in tree_flatten(outputs)[0] if item is not None)
 
 
 def _masked_names(recorder, module):

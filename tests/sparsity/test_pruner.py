@@ -430,13 +430,37 @@ def test_compact_predicts_the_same(tmp_path):
         ({"target": "foo"}, "target"),
         ({"rewind": 10_000, "pruner": "magnitude"}, "rewind must be at most"),
         ({"exclude": ("nothing",)}, "exclude"),
-        ({"quota": "uniform_plus", "pruner": "random"}, "uniform_plus"),
+        ({"quota": "uniform_plus", "pruner": "random"}, "quota='uniform_plus'"),
+        ({"quota": [0.5], "compression": None}, r"quota=\[0.5\] does not fit"),
     ],
     ids=lambda value: value if isinstance(value, str) else "-".join(value),
 )
 def test_bad_parameters_get_one_clear_error(settings, message):
     with pytest.raises(ValueError, match=message):
         pruner(**settings).fit(X, y)
+
+
+class Recurrent(nn.Module):
+    def __init__(self, n_outputs):
+        super().__init__()
+        self.recurrent = nn.LSTM(8, 16, batch_first=True)
+        self.classifier = nn.Linear(16, n_outputs)
+
+    def forward(self, x):
+        states, _ = self.recurrent(x.view(len(x), 8, 8))
+        return self.classifier(states[:, -1])
+
+
+def test_a_rule_may_leave_out_what_nobody_reads():
+    with pytest.raises(ValueError, match=r"LSTM 'recurrent'.*rules="):
+        pruner(Recurrent, max_epochs=1).fit(X, y)
+
+    def rule(module, x):
+        return x.sum((1, 2), keepdim=True).expand(1, 8, 16), None
+
+    settings = {"max_epochs": 1, "compression": 2, "rules": {nn.LSTM: rule}}
+    fitted = pruner(Recurrent, **settings).fit(X, y)
+    assert list(fitted.masks_) == ["classifier.weight"]
 
 
 def test_estimators_without_a_network_are_refused():
