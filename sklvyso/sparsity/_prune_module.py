@@ -112,7 +112,7 @@ def prune_module(
         sparsities that this method arrives at.
     input_shape : sequence of int
         Torch shape of one sample, ``(C, H, W)`` or ``(n_features,)``.
-    X : array-like of shape (n, *input_shape) or None, default=None
+    X : array-like of shape (n, ...) or None, default=None
         Rows in torch's layout, for methods that need data.
     y : array-like of shape (n,) or None, default=None
         Output indices.

@@ -88,7 +88,7 @@ def prune_scores(
         no data. A callable gets a copy of the module, X and y as they are, and returns
         a dict of name to array, or a list of arrays in the order of
         the prunable weights.
-    X : array-like or tensor of shape (n, *input_shape) or None, default=None
+    X : array-like or tensor of shape (n, ...) or None, default=None
         Rows in torch's layout, finite. Needed by SNIP, FORCE and GraSP.
     y : array-like or tensor of shape (n,) or None, default=None
         Index of the output of each row, whole numbers >= 0.
