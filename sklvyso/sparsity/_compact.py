@@ -90,10 +90,11 @@ def compact(
     True
     """
     shape = check_sample_shape(input_shape)
+    plain = pruned_copy(module, {})
     # What goes through a norm across channels matters to all of them.
-    connectivity = Connectivity(module, shape, rules=rules, norm="mix")
+    connectivity = Connectivity(plain, shape, rules=rules, norm="mix")
     kept = kept_weights(module, masks, connectivity)
-    original = pruned_copy(module, {name: k.mask for name, k in kept.items()})
+    original = pruned_copy(plain, {name: k.mask for name, k in kept.items()})
     probe = Probe(original, shape)
     channels = Channels(connectivity.trace)
     folding = Folding(channels, connectivity.flow(kept), probe, original)

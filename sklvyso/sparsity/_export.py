@@ -6,9 +6,13 @@
 from __future__ import annotations
 
 import io
+import json
+import logging
+import os
+import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
-from contextlib import redirect_stdout
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +22,10 @@ from torch import nn
 
 from sklvyso._optional import import_optional
 from sklvyso.sparsity._connectivity import check_sample_shape
+from sklvyso.sparsity._weights import check_masks, check_module_type
 
 SUFFIXES = (".pt", ".safetensors", ".pt2", ".onnx")
+_ORDER = "order"
 
 
 def export_module(
@@ -46,27 +52,42 @@ def export_module(
     Raises
     ------
     ValueError
-        If the suffix is another one.
+        If the suffix is another one, or the network cannot process such samples.
     FileNotFoundError
         If there is no such folder.
     ImportError
         If safetensors, or onnx and onnxscript, are not installed.
+
+    Notes
+    -----
+    A file is replaced only when the new one is complete.
     """
     path = Path(path)
     if path.suffix not in SUFFIXES:
         raise ValueError(
             f"path must end in one of {list(SUFFIXES)}. Got {str(path)!r} instead."
         )
+    module, shape = check_module_type(module), check_sample_shape(input_shape)
+    write = _WRITERS[path.suffix]
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        return _whole(path, lambda unfinished: write(module, unfinished, shape))
+    finally:
+        for part, mode in modes:
+            part.training = mode
+
+
+def _whole(path: Path, write: Callable[[Path], None]) -> Path:
+    """Write a file under another name, then rename it: half a file never remains."""
     if not path.parent.is_dir():
         raise FileNotFoundError(
             f"path must lie in a folder that exists. Got {str(path)!r} instead."
         )
-    mode = module.training
-    module.eval()
-    try:
-        _WRITERS[path.suffix](module, path, check_sample_shape(input_shape))
-    finally:
-        module.train(mode)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".export-") as folder:
+        unfinished = Path(folder) / path.name
+        write(unfinished)
+        os.replace(unfinished, path)
     return path
 
 
@@ -83,8 +104,16 @@ def _write_safetensors(module, path, shape):
 
 
 def _program(module, shape):
-    device = next((p.device for p in module.parameters()), torch.device("cpu"))
-    sample = torch.zeros(2, *shape, device=device)
+    weight = next(module.parameters(), torch.zeros(1))
+    sample = torch.zeros(2, *shape, device=weight.device, dtype=weight.dtype)
+    try:
+        with torch.no_grad():
+            module(sample)
+    except Exception as error:  # whatever the user's forward may raise
+        raise ValueError(
+            f"module {type(module).__name__} could not process samples of shape "
+            f"input_shape={shape}: {error}"
+        ) from error
     # Two samples stand for any number; one would be taken for a constant.
     dynamic = ({0: torch.export.Dim("batch", min=1)},)
     return sample, dynamic
@@ -100,9 +129,7 @@ def _write_onnx(module, path, shape):
     for package in ("onnx", "onnxscript"):
         import_optional(package, extra="export", caller="export to ONNX")
     sample, dynamic = _program(module, shape)
-    # The exporter reports its steps on standard output.
-    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
+    with _quiet():
         torch.onnx.export(
             module,
             (sample,),
@@ -114,6 +141,20 @@ def _write_onnx(module, path, shape):
             external_data=False,
             verbose=False,
         )
+
+
+@contextmanager
+def _quiet():
+    """Hold back the steps that the exporter reports, and what it does not find."""
+    log = logging.getLogger("torch.onnx")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)
 
 
 _WRITERS = {
@@ -139,6 +180,15 @@ def save_masks(masks: Mapping[str, ArrayLike], path: str | Path) -> Path:
     path : Path
         Where it lies.
 
+    Raises
+    ------
+    TypeError
+        If ``masks`` is no dict.
+    ValueError
+        If a mask holds other values than zeros and ones.
+    FileNotFoundError
+        If there is no such folder.
+
     Examples
     --------
     >>> import tempfile, pathlib
@@ -160,13 +210,20 @@ def save_masks(masks: Mapping[str, ArrayLike], path: str | Path) -> Path:
             "masks must be a dict of weight name to array. Got "
             f"{type(masks).__name__} instead."
         )
-    arrays = {}
-    for name, mask in masks.items():
-        if isinstance(mask, torch.Tensor):
-            mask = mask.detach().cpu().numpy()
-        arrays[str(name)] = np.ascontiguousarray(np.asarray(mask) != 0)
-    safetensors.save_file(arrays, Path(path))
-    return Path(path)
+    shapes = {
+        name: tuple(mask.shape if hasattr(mask, "shape") else np.shape(mask))
+        for name, mask in masks.items()
+    }
+    arrays = {
+        str(name): np.ascontiguousarray(mask)
+        for name, mask in check_masks(masks, shapes).items()
+    }
+    # The format has an order of its own.
+    order = {_ORDER: json.dumps(list(arrays))}
+    return _whole(
+        Path(path),
+        lambda unfinished: safetensors.save_file(arrays, unfinished, metadata=order),
+    )
 
 
 def load_masks(path: str | Path) -> dict[str, np.ndarray]:
@@ -180,11 +237,22 @@ def load_masks(path: str | Path) -> dict[str, np.ndarray]:
     Returns
     -------
     masks : dict of str to ndarray of bool
-        Weight name to kept weights.
+        Weight name to kept weights, in the order in which they were saved.
+
+    Raises
+    ------
+    ValueError
+        If it is no safetensors file, or holds other values than zeros and ones.
     """
-    safetensors = import_optional(
-        "safetensors.numpy", extra="export", caller="load_masks"
-    )
-    return {
-        name: array != 0 for name, array in sorted(safetensors.load_file(path).items())
-    }
+    safetensors = import_optional("safetensors", extra="export", caller="load_masks")
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            known = (file.metadata() or {}).get(_ORDER)
+            names = json.loads(known) if known else sorted(file.keys())
+            arrays = {name: file.get_tensor(name) for name in names}
+    except (safetensors.SafetensorError, json.JSONDecodeError) as error:
+        raise ValueError(
+            f"path must be a safetensors file of masks. Got {str(path)!r}, which "
+            f"cannot be read: {error}"
+        ) from error
+    return check_masks(arrays, {name: array.shape for name, array in arrays.items()})

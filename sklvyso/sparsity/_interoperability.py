@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from torch import nn
 from torch.nn.utils import parametrize, prune
 
-from sklvyso.sparsity._scored_copy import scored_copy
+from sklvyso.sparsity._scored_copy import scored_copy, settle_parametrized
 from sklvyso.sparsity._weights import (
     check_masks,
     check_module_type,
@@ -41,6 +41,7 @@ def pruned_copy(module: nn.Module, masks: Mapping[str, np.ndarray]) -> nn.Module
     """
     copied = scored_copy(module, "cpu").eval()
     for part in copied.modules():
+        _settle_others(part)
         for name, value in vars(part).items():
             if "_hooks" in name and isinstance(value, OrderedDict):
                 part.__dict__[name] = OrderedDict()
@@ -51,6 +52,15 @@ def pruned_copy(module: nn.Module, masks: Mapping[str, np.ndarray]) -> nn.Module
             # Not a product, in which a weight that is not finite would survive.
             weight[~torch.from_numpy(np.array(mask))] = 0
     return copied
+
+
+def _settle_others(part: nn.Module) -> None:
+    """Work masks and parametrisations of biases and norms into plain parameters."""
+    for key in list(getattr(part, "parametrizations", ())):
+        settle_parametrized(part, key)
+    for hook in list(part._forward_pre_hooks.values()):
+        if isinstance(hook, prune.BasePruningMethod):
+            prune.remove(part, hook._tensor_name)
 
 
 def apply_masks(module: nn.Module, masks: Mapping[str, ArrayLike]) -> nn.Module:
@@ -74,7 +84,8 @@ def apply_masks(module: nn.Module, masks: Mapping[str, ArrayLike]) -> nn.Module:
     Raises
     ------
     ValueError
-        If a name or a shape does not fit.
+        If a name or a shape does not fit, or a weight is parametrised or shared by
+        layers; no mask is put on then.
 
     Examples
     --------
@@ -85,16 +96,15 @@ def apply_masks(module: nn.Module, masks: Mapping[str, ArrayLike]) -> nn.Module:
     >>> bool(net.weight[0, 1] == 0), read_masks(net)
     (True, {'weight': array([[ True, False]])})
     """
-    weights = maskable_weights(check_module_type(module))
+    plain = check_module_type(module)
+    weights = maskable_weights(plain)
     shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
-    for name, mask in check_masks(masks, shapes).items():
+    checked = check_masks(masks, shapes)
+    for name in checked:
+        _check_maskable(plain, name)
+    for name, mask in checked.items():
         path, _, key = name.rpartition(".")
-        part = module.get_submodule(path)
-        if parametrize.is_parametrized(part, key):
-            raise ValueError(
-                f"masks must not name the parametrised weight {name!r}: "
-                "torch.nn.utils.prune cannot mask it. Remove the parametrisation."
-            )
+        part = plain.get_submodule(path)
         tensor = torch.from_numpy(np.array(mask))
         if f"{key}_mask" in part._buffers:
             buffer = part._buffers[f"{key}_mask"]
@@ -104,6 +114,29 @@ def apply_masks(module: nn.Module, masks: Mapping[str, ArrayLike]) -> nn.Module:
         else:
             prune.custom_from_mask(part, key, tensor.to(weights[name].device))
     return module
+
+
+def _check_maskable(module: nn.Module, name: str) -> None:
+    path, _, key = name.rpartition(".")
+    part = module.get_submodule(path)
+    if parametrize.is_parametrized(part, key):
+        raise ValueError(
+            f"masks must not name the parametrised weight {name!r}: "
+            "torch.nn.utils.prune cannot mask it. Remove the parametrisation."
+        )
+    own = part._parameters.get(key)
+    sharing = [
+        f"{other}.{other_key}"
+        for other, layer in module.named_modules()
+        for other_key, value in layer._parameters.items()
+        if own is not None and value is own
+    ]
+    if len(sharing) > 1:
+        raise ValueError(
+            f"masks must not name the shared weight {name!r}: torch.nn.utils.prune "
+            f"masks one layer at a time, and {sharing} hold it. Give each a weight of "
+            "its own."
+        )
 
 
 def read_masks(module: nn.Module) -> dict[str, np.ndarray]:
@@ -135,7 +168,8 @@ def remove_masks(module: nn.Module) -> nn.Module:
     module : torch.nn.Module
         The same, with zeros where weights were pruned.
     """
-    for name in read_masks(module):
+    plain = check_module_type(module)
+    for name in read_masks(plain):
         path, _, key = name.rpartition(".")
-        prune.remove(module.get_submodule(path), key)
+        prune.remove(plain.get_submodule(path), key)
     return module

@@ -59,11 +59,7 @@ def scored_copy(
 
 def _settle_weight(path: str, layer: nn.Module) -> None:
     if parametrize.is_parametrized(layer, "weight"):
-        # Spectral normalisation moves on at each look in training mode.
-        layer.parametrizations["weight"].eval()  # type: ignore[index,operator]
-        # Parametrizations live in the class, which the copy shares with the original.
-        layer.__class__ = _own_class(type(layer))
-        parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
+        settle_parametrized(layer, "weight")
     elif hasattr(layer, "weight_mask"):
         prune.remove(layer, "weight")
     if "weight" not in layer._parameters:
@@ -72,6 +68,15 @@ def _settle_weight(path: str, layer: nn.Module) -> None:
             "computed by a hook: use torch.nn.utils.parametrizations for weight or "
             "spectral normalisation, or remove it."
         )
+
+
+def settle_parametrized(layer: nn.Module, key: str) -> None:
+    """Make a parametrised tensor of a copied layer a plain parameter, in place."""
+    # Spectral normalisation moves on at each look in training mode.
+    layer.parametrizations[key].eval()  # type: ignore[index,operator]
+    # Parametrizations live in the class, which the copy shares with the original.
+    layer.__class__ = _own_class(type(layer))
+    parametrize.remove_parametrizations(layer, key, leave_parametrized=True)
 
 
 def _own_class(shared: type) -> type:
