@@ -40,6 +40,8 @@ class SparsityDisplay:
         Figure of ``ax_``.
     bars_ : dict of str to matplotlib.container.BarContainer
         Bars ``"weights"``, ``"kept"`` and ``"active"``.
+    notes_ : dict of str to matplotlib.text.Annotation
+        By the name of the layer: what a bar of length zero cannot show.
     lines_ : dict of str to matplotlib.lines.Line2D
         Curves by name.
 
@@ -68,6 +70,8 @@ class SparsityDisplay:
     ):
         if (layers is None) == (curves is None):
             raise ValueError("One of layers and curves must be given, not both.")
+        if not (layers or curves):
+            raise ValueError("layers and curves must hold something. Got none instead.")
         self.layers = layers
         self.curves = curves
 
@@ -183,13 +187,45 @@ class SparsityDisplay:
             counts = [layer[key] for layer in layers]
             style = {"color": color, "height": height, "label": label} | kwargs
             self.bars_[label] = ax.barh(places, counts, **style)
+        self.notes_ = {
+            layer["name"]: self._note(ax, place, layer)
+            for place, layer in zip(places, layers, strict=True)
+            if not layer["active"]
+        }
         ax.set_xscale("log")
         ax.set_xlim(left=0.7)
         ax.set_yticks(places, [layer["name"] for layer in layers])
         ax.set_ylim(len(layers) - 0.4, -0.6)  # input on top
         ax.set_xlabel("weights of the layer")
-        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.28), ncols=3)
+        self._legend_below(ax)
         ax.spines[["top", "right"]].set_visible(False)
+
+    @staticmethod
+    def _note(ax, place, layer):
+        return ax.annotate(
+            "none active" if layer["kept"] else "none kept",
+            (layer["n_weights"], place),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize="small",
+            color="tab:blue" if layer["kept"] else "tab:orange",
+        )
+
+    @staticmethod
+    def _legend_below(ax):
+        """Put the legend under the label, however high the axes are."""
+        transforms = import_optional(
+            "matplotlib.transforms", extra="plot", caller="SparsityDisplay"
+        )
+        below = transforms.offset_copy(ax.transAxes, ax.figure, y=-34, units="points")
+        ax.legend(
+            loc="upper center",
+            bbox_to_anchor=(0.5, 0),
+            bbox_transform=below,
+            ncols=3,
+            frameon=False,
+        )
 
     def _plot_curves(self, ax, kwargs):
         curves = {

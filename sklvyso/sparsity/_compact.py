@@ -41,7 +41,7 @@ def compact(
     A unit or channel is dead if no active weight touches it. Its weights, bias and
     norm parameters go, in all layers that share it. Where it has no input, it is a
     constant, which moves into the biases of the next layers. Pruned weights between
-    live units stay stored as zeros.
+    live units stay stored as zeros. In a layer without any live unit one stays.
 
     Parameters
     ----------
@@ -57,25 +57,32 @@ def compact(
     Returns
     -------
     compacted : torch.nn.Module
-        A copy of the same class, in evaluation mode, on the CPU.
+        A copy of the same class, in evaluation mode, on the CPU, without hooks. Masks
+        of :mod:`torch.nn.utils.prune` and parametrisations are plain weights in it;
+        half precision becomes float32.
 
     Warns
     -----
     UserWarning
-        If dead channels stay because their constant cannot be folded exactly: a
-        convolution with zero padding sees another value at the border.
+        If dead channels stay because their constant cannot be folded exactly (a
+        convolution with zero padding sees another value at the border; one channel
+        then stands for all that are the same everywhere), or because the code of the
+        module needs their number. It says which.
 
     Raises
     ------
     ValueError
-        If the smaller network does not compute the same, for instance because its code
-        has sizes written into it. The message says what differs.
+        If nothing can go because the code of the module has sizes written into it. The
+        message says what differs.
+    UnsupportedModuleError
+        As in :func:`effective_masks`.
 
     Notes
     -----
-    The result is compared with the masked original on random inputs (absolute and
-    relative tolerance 1e-5) before it is returned. Channels of grouped convolutions,
-    of products (gates) and of norms across channels are not cut.
+    The result is compared with the masked original on random inputs before it is
+    returned: in float64 where the network can, within 1e-5 (of the largest output, if
+    that is above 1). Channels of grouped convolutions, of products (gates), of norms
+    across channels, and of weights that several layers share are not cut.
 
     Examples
     --------

@@ -107,12 +107,12 @@ def apply_masks(module: nn.Module, masks: Mapping[str, ArrayLike]) -> nn.Module:
         part = plain.get_submodule(path)
         tensor = torch.from_numpy(np.array(mask))
         if f"{key}_mask" in part._buffers:
-            buffer = part._buffers[f"{key}_mask"]
-            buffer.copy_(tensor)
-            weight = part._parameters[f"{key}_orig"]
-            part.__dict__[key] = (weight * buffer).detach()
+            part._buffers[f"{key}_mask"].copy_(tensor)
         else:
             prune.custom_from_mask(part, key, tensor.to(weights[name].device))
+        # Each forward pass computes it anew; with a history it could not be copied.
+        weight, buffer = part._parameters[f"{key}_orig"], part._buffers[f"{key}_mask"]
+        part.__dict__[key] = (weight * buffer).detach()
     return module
 
 

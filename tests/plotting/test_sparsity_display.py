@@ -55,3 +55,32 @@ def test_curves_show_infinity_at_the_upper_edge():
 def test_one_of_layers_and_curves():
     with pytest.raises(ValueError, match="One of layers and curves"):
         SparsityDisplay()
+
+
+def test_layers_without_active_weights_are_marked():
+    net = nn.Sequential(nn.Linear(3, 2), nn.ReLU(), nn.Linear(2, 2))
+    masks = {"0.weight": np.zeros((2, 3)), "2.weight": np.eye(2)}
+    display = SparsityDisplay.from_report(sparsity_report(net, masks, (3,)))
+    notes = {name: note.get_text() for name, note in display.notes_.items()}
+    assert notes == {"0.weight": "none kept", "2.weight": "none active"}
+    report = sparsity_report(net, {}, (3,))
+    assert SparsityDisplay.from_report(report).notes_ == {}
+
+
+@pytest.mark.parametrize("n_layers", [2, 17])
+def test_the_legend_lies_under_the_label_and_in_the_figure(n_layers):
+    layers = [
+        {"name": f"{i}.weight", "n_weights": 100, "kept": 10, "active": i}
+        for i in range(n_layers)
+    ]
+    display = SparsityDisplay(layers=layers).plot()
+    display.figure_.canvas.draw()
+    legend = display.ax_.get_legend().get_window_extent()
+    label = display.ax_.xaxis.label.get_window_extent()
+    assert 0 <= legend.y0 and legend.y1 <= label.y0
+    assert label.y0 - legend.y1 < 20  # pixels
+
+
+def test_nothing_to_draw():
+    with pytest.raises(ValueError, match="must hold something"):
+        SparsityDisplay(curves={})

@@ -1,6 +1,7 @@
 """Compaction: smaller, the same outputs, and never silently wrong."""
 
 import copy
+import pickle
 import warnings
 
 import numpy as np
@@ -8,6 +9,8 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.nn.utils import parametrizations, parametrize, prune
+from torch.utils._pytree import tree_leaves
 
 from sklvyso.networks import make_network, torch_seed
 from sklvyso.sparsity import apply_masks, compact, prune_module, sparsity_report
@@ -53,9 +56,11 @@ def check(module, masks, shape):
         sample = torch.randn(5, *shape)
     kept = {name: np.asarray(mask, dtype=bool) for name, mask in masks.items()}
     masked = pruned_copy(module, kept)
+    assert type(small) is type(module) and not small.training
     with torch.no_grad():
-        # float32 sums of other numbers of terms
-        torch.testing.assert_close(small(sample), masked(sample), rtol=1e-5, atol=1e-5)
+        found, expected = tree_leaves(small(sample)), tree_leaves(masked(sample))
+    # float32 sums of other numbers of terms
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
     return small
 
 
@@ -300,3 +305,287 @@ def test_errors_name_the_parameter():
         compact(net, {"foo": np.ones((2, 3))}, (3,))
     with pytest.raises(TypeError, match="module"):
         compact(nn.Linear, {}, (3,))
+
+
+class Doubled(nn.Module):
+    def forward(self, x):
+        return 2 * x
+
+
+def _pruned_bias(net):
+    prune.random_unstructured(net[0], "bias", amount=0.5)
+    prune.l1_unstructured(net[2], "bias", amount=0.5)
+    net(torch.randn(2, 6))
+
+
+def _parametrised(net):
+    for key in ("weight", "bias"):
+        parametrize.register_parametrization(net[2], key, Doubled())
+
+
+def _weight_norm(net):
+    parametrizations.weight_norm(net[2])
+
+
+def _nested_masks(net):
+    prune.ln_structured(net[2], "weight", amount=0.5, n=2, dim=0)
+    prune.random_unstructured(net[2], "weight", amount=0.5)
+
+
+def _hooks(net):
+    net[0].register_forward_hook(lambda *args: None)
+    net[2].register_forward_pre_hook(lambda *args: None)
+
+
+@pytest.mark.parametrize(
+    "change", [_pruned_bias, _parametrised, _weight_norm, _nested_masks, _hooks]
+)
+def test_modules_with_masks_hooks_and_parametrisations(change):
+    with torch_seed(0):
+        net = nn.Sequential(
+            nn.Linear(6, 20), nn.ReLU(), nn.Linear(20, 15), nn.ReLU(), nn.Linear(15, 3)
+        )
+        change(net)
+    shapes = {"0.weight": (20, 6), "2.weight": (15, 20), "4.weight": (3, 15)}
+    rng = np.random.default_rng(0)
+    masks = {name: rng.random(shape) < 0.1 for name, shape in shapes.items()}
+    kinds = [type(part) for part in net.modules()]
+    hooks = [list(part._forward_pre_hooks.values()) for part in net.modules()]
+    small = check(net, masks, (6,))
+    assert n_parameters(small) < 400
+    assert [type(part) for part in net.modules()] == kinds
+    assert [list(p._forward_pre_hooks.values()) for p in net.modules()] == hooks
+    # What is left is plain: it can be copied and written.
+    assert not any("_orig" in name for name in copy.deepcopy(small).state_dict())
+    pickle.loads(pickle.dumps(small))
+
+
+def test_masked_outputs_are_kept_as_the_user_computes_them():
+    net = nn.Sequential(nn.Linear(6, 9), nn.ReLU(), nn.Linear(9, 3))
+    apply_masks(net, thin_masks(net, 0.3))
+    sample = torch.randn(5, 6)
+    torch.testing.assert_close(compact(net, None, (6,))(sample), net(sample))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
+def test_dtypes(dtype):
+    net = nn.Sequential(nn.Linear(6, 20), nn.ReLU(), nn.Linear(20, 3)).to(dtype)
+    small = compact(net, thin_masks(net, 0.1), (6,))
+    expected = torch.float64 if dtype == torch.float64 else torch.float32
+    assert all(p.dtype == expected for p in small.parameters())
+
+
+class Functional(nn.Module):
+    """Weights of layers that are never called, and shapes that are computed."""
+
+    def __init__(self):
+        super().__init__()
+        self.a = nn.Conv2d(2, 8, 3, bias=False)
+        self.b = nn.Conv2d(8, 6, 3, bias=False)
+        self.scale = nn.Parameter(torch.randn(6, 1, 1))
+        self.c = nn.Linear(6 * 16, 3)
+
+    def forward(self, x):
+        x = F.relu(F.conv2d(x, self.a.weight)) + 0.3
+        x = F.conv2d(x, weight=self.b.weight) * self.scale
+        return self.c(x.view(-1, x.shape[1] * x.shape[2] * x.shape[3]))
+
+
+class TwoHeads(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.trunk = nn.Linear(128, 20)
+        self.first = nn.Linear(20, 3)
+        self.second = nn.Linear(20, 2)
+
+    def forward(self, x):
+        x = torch.tanh(self.trunk(x.flatten(1)))
+        return self.first(x), {"second": self.second(x)}
+
+
+class SharedNorm(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a = nn.Conv2d(2, 8, 3)
+        self.b = nn.Conv2d(8, 8, 3)
+        self.norm = nn.BatchNorm2d(8)
+        self.c = nn.Linear(8, 3)
+
+    def forward(self, x):
+        x = F.relu(self.norm(self.a(x)))
+        return self.c(F.relu(self.norm(self.b(x))).mean((2, 3)))
+
+
+class Reflected(nn.Sequential):
+    def __init__(self):
+        super().__init__(
+            nn.Conv2d(2, 8, 3, padding=1, padding_mode="reflect"),
+            nn.InstanceNorm2d(8),
+            nn.ReLU(),
+            nn.Conv2d(8, 9, 3, padding=1, padding_mode="circular"),
+            nn.BatchNorm2d(9, track_running_stats=False),
+            nn.AdaptiveAvgPool2d(2),
+            nn.Flatten(),
+            nn.Linear(36, 3),
+        )
+
+
+class ZeroShortcut(nn.Module):
+    """Channels of zeros are joined to the shortcut."""
+
+    def __init__(self):
+        super().__init__()
+        self.a = nn.Conv2d(2, 6, 3, padding=1)
+        self.b = nn.Conv2d(6, 10, 3, padding=1)
+        self.c = nn.Linear(10, 3)
+
+    def forward(self, x):
+        x = F.relu(self.a(x))
+        zeros = torch.zeros(len(x), 4, *x.shape[2:]).to(x)
+        return self.c(F.relu(self.b(x) + torch.cat([x, zeros], 1)).mean((2, 3)))
+
+
+class Blocks(nn.Module):
+    """A transformer block on tokens."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Linear(64, 8)
+        self.norm = nn.LayerNorm(8)
+        self.qkv = nn.Linear(8, 24)
+        self.first = nn.Linear(8, 32)
+        self.second = nn.Linear(32, 8)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x):
+        x = self.embed(x.flatten(2))
+        q, k, v = self.qkv(self.norm(x)).chunk(3, -1)
+        x = x + torch.softmax(q @ k.transpose(1, 2), -1) @ v
+        x = x + self.second(F.gelu(self.first(x)))
+        return self.head(x.mean(1))
+
+
+class Scaled(nn.Module):
+    """A tensor that no one registered has as many entries as there are units."""
+
+    def __init__(self):
+        super().__init__()
+        self.a = nn.Linear(128, 30)
+        self.b = nn.Linear(30, 10)
+        self.c = nn.Linear(10, 3)
+        self.scale = torch.linspace(0.5, 2, 10)
+
+    def forward(self, x):
+        x = F.relu(self.b(F.relu(self.a(x.flatten(1)))))
+        return self.c(x * self.scale.to(x))
+
+
+OTHERS = [
+    Functional,
+    TwoHeads,
+    SharedNorm,
+    Reflected,
+    ZeroShortcut,
+    Blocks,
+]
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+@pytest.mark.parametrize("density", [0.0, 0.05, 0.3, 1.0])
+def test_other_modules_of_users_stay_the_same(kind, density):
+    with torch_seed(0):
+        net = shaken(kind())
+    sizes = [
+        n_parameters(check(net, thin_masks(net, density, seed), (2, 8, 8)))
+        for seed in range(3)
+    ]
+    assert max(sizes) <= n_parameters(net)
+    if density == 0.05 and kind is not ZeroShortcut:
+        assert min(sizes) < 0.8 * n_parameters(net)
+
+
+def test_channels_with_sizes_in_the_code_stay_with_a_reason():
+    with torch_seed(0):
+        net = shaken(Scaled())
+    masks = thin_masks(net, 0.02)
+    with pytest.warns(UserWarning, match="dead channels of Scaled stay: without them"):
+        small = compact(net, masks, (2, 8, 8))
+    assert small.b.out_features == 10 and small.a.out_features < 30
+
+
+def test_what_only_sizes_in_the_code_would_let_go_is_refused():
+    class Rigid(nn.Sequential):
+        def forward(self, x):
+            return self[1](F.relu(self[0](x)) * torch.ones(5))
+
+    mask = np.ones((5, 3))
+    mask[0] = 0
+    with pytest.raises(ValueError, match="module Rigid cannot be made smaller"):
+        compact(Rigid(nn.Linear(3, 5), nn.Linear(5, 2)), {"0.weight": mask}, (3,))
+
+
+def test_constants_of_constants_fold():
+    net = nn.Sequential(
+        nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 2)
+    )
+    first, second = np.ones((3, 2)), np.ones((3, 3))
+    first[1] = 0  # a constant ...
+    second[0] = [0, 1, 0]  # ... that alone feeds another
+    small = check(net, {"0.weight": first, "2.weight": second}, (2,))
+    assert [small[i].in_features for i in (0, 2, 4)] == [2, 2, 2]
+
+
+def test_constants_that_differ_by_place_stay():
+    net = nn.Sequential(
+        nn.Conv2d(1, 2, 3, padding=1), nn.Conv2d(2, 2, 3, padding=1), nn.Conv2d(2, 1, 1)
+    )
+    with torch.no_grad():
+        net[0].bias.fill_(1.0)
+    first, second = np.ones((2, 1, 3, 3)), np.ones((2, 2, 3, 3))
+    first[1] = 0  # constant, until the padding of the next layer sees it
+    second[1, 0] = 0  # a channel of that constant only: not the same at the border
+    with pytest.warns(UserWarning, match="does not add the same at all places"):
+        small = compact(net, {"0.weight": first, "1.weight": second}, (1, 6, 6))
+    assert [part.in_channels for part in small] == [1, 2, 2]
+    check(net, {"0.weight": first, "1.weight": second}, (1, 6, 6))
+
+
+def test_units_alive_but_read_through_pruned_weights_only_go():
+    net = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
+    mask = np.ones((2, 4))
+    mask[:, 2] = 0
+    assert check(net, {"2.weight": mask}, (3,))[0].out_features == 3
+
+
+def test_channels_alive_at_no_pixel_that_matters_go():
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Conv2d(2, 1, 3, stride=3))
+    net[0].bias.data.zero_()
+    padded = nn.Sequential(nn.ZeroPad2d((4, 0, 4, 0)), *net)
+    masks = {"1.weight": np.ones((2, 1, 3, 3)), "3.weight": np.zeros((1, 2, 3, 3))}
+    masks["3.weight"][0, 0] = 1
+    masks["3.weight"][0, 1, 0, 0] = 1  # sees padding only
+    small = check(padded, masks, (1, 3, 3))
+    assert small[1].out_channels == 1
+
+
+def test_rules_of_the_user():
+    class Squared(nn.Module):
+        def __init__(self, n_features):
+            super().__init__()
+            self.gain = nn.Parameter(torch.rand(n_features))
+
+        def forward(self, x):
+            return torch.sinc(x * self.gain)
+
+    net = nn.Sequential(
+        nn.Linear(6, 20), Squared(20), nn.Linear(20, 15), nn.ReLU(), nn.Linear(15, 3)
+    )
+    masks = thin_masks(net, 0.05)
+    sample = torch.randn(5, 6)
+    masked = pruned_copy(net, masks)
+    for rule in ("identity", lambda module, x: x):
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Some dead channels")
+            small = compact(net, masks, (6,), rules={Squared: rule})
+        torch.testing.assert_close(small(sample), masked(sample))
+        assert small[2].out_features < 15 and small[0].out_features == 20

@@ -1,10 +1,14 @@
 """Networks and masks to files and to torch.nn.utils.prune."""
 
+import copy
+import pickle
+import sys
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.nn.utils import prune
+from torch.nn.utils import parametrizations, prune
 
 from sklvyso.networks import make_network
 from sklvyso.sparsity import (
@@ -93,7 +97,7 @@ def test_masks_round_trip(tmp_path):
     masks = {"b.weight": rng.random((3, 4)) < 0.5, "a.weight": rng.random(5) < 0.5}
     path = save_masks(masks, tmp_path / "masks.safetensors")
     found = load_masks(path)
-    assert set(found) == set(masks)
+    assert list(found) == list(masks)
     for name, mask in masks.items():
         assert found[name].dtype == bool
         np.testing.assert_array_equal(found[name], mask)
@@ -163,3 +167,121 @@ def test_errors_of_masks():
         apply_masks(net(), {"foo": np.ones(3)})
     with pytest.raises(ValueError, match="shape"):
         apply_masks(net(), {"0.weight": np.ones((6, 5))})
+
+
+def test_masks_survive_state_dict_pickle_and_copies():
+    mask = np.eye(5, 6, dtype=bool)
+    one, sample = apply_masks(net(), {"0.weight": mask}), torch.randn(4, 6)
+    other = apply_masks(net(), {"0.weight": np.ones((5, 6))})
+    other.load_state_dict(one.state_dict())
+    twins = [other, copy.deepcopy(one), pickle.loads(pickle.dumps(one))]
+    for twin in twins:
+        assert torch.equal(twin(sample), one(sample))
+        np.testing.assert_array_equal(read_masks(twin)["0.weight"], mask)
+
+
+def test_training_under_masks_keeps_zeros():
+    mask = np.eye(5, 6, dtype=bool)
+    one = apply_masks(net(), {"0.weight": mask})
+    optimizer = torch.optim.Adam(one.parameters(), lr=0.1, weight_decay=0.1)
+    for _ in range(5):
+        optimizer.zero_grad()
+        one(torch.randn(8, 6)).square().sum().backward()
+        optimizer.step()
+        one(torch.randn(2, 6))
+        assert not one[0].weight.detach().numpy()[~mask].any()
+
+
+def test_effective_masks_go_in_and_change_nothing():
+    one, sample = net(), torch.randn(4, 6)
+    one[0].bias.data.zero_()
+    rng = np.random.default_rng(0)
+    masks = {"0.weight": rng.random((5, 6)) < 0.2, "2.weight": rng.random((3, 5)) < 0.4}
+    expected = apply_masks(copy.deepcopy(one), masks)(sample)
+    found = apply_masks(one, effective_masks(one, masks, (6,)))(sample)
+    torch.testing.assert_close(found, expected)
+
+
+def test_no_mask_goes_on_where_one_cannot():
+    one = net()
+    parametrizations.weight_norm(one[2])
+    masks = {"0.weight": np.ones((5, 6)), "2.weight": np.ones((3, 5))}
+    with pytest.raises(ValueError, match=r"parametrised weight '2\.weight'"):
+        apply_masks(one, masks)
+    assert read_masks(one) == {}
+    tied = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    tied[1].weight = tied[0].weight
+    with pytest.raises(ValueError, match=r"shared weight '0\.weight'"):
+        apply_masks(tied, {"0.weight": np.eye(4)})
+
+
+# -- errors of files --------------------------------------------------------------
+
+
+def test_a_broken_export_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
+    path = export_module(nn.Linear(3, 2), tmp_path / "net.pt", (3,))
+    before = path.read_bytes()
+
+    def break_down(state, file):
+        file.write_bytes(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(torch, "save", break_down)
+    with pytest.raises(OSError, match="disk full"):
+        export_module(nn.Linear(3, 2), path, (3,))
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "package"),
+    [("safetensors", "safetensors.torch"), ("onnx", "onnx"), ("onnx", "onnxscript")],
+)
+def test_a_missing_package_is_named(tmp_path, monkeypatch, suffix, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    name = package.partition(".")[0]
+    with pytest.raises(ImportError, match=rf"needs '{name}'.*sklvyso\[export\]"):
+        export_module(nn.Linear(3, 2), tmp_path / f"net.{suffix}", (3,))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_folder(tmp_path):
+    with pytest.raises(FileNotFoundError, match="path must lie in a folder"):
+        export_module(nn.Linear(3, 2), tmp_path / "none" / "net.pt", (3,))
+    with pytest.raises(FileNotFoundError, match="path must lie in a folder"):
+        save_masks({"weight": np.ones((2, 3))}, tmp_path / "none" / "masks")
+
+
+@pytest.mark.parametrize("suffix", ["pt2", "onnx"])
+def test_samples_that_do_not_fit(tmp_path, suffix):
+    with pytest.raises(
+        ValueError, match=r"Linear could not process.*input_shape=\(4,\)"
+    ):
+        export_module(nn.Linear(3, 2), tmp_path / f"net.{suffix}", (4,))
+
+
+def test_export_leaves_the_mode_of_each_part(tmp_path):
+    one = nn.Sequential(nn.BatchNorm1d(3), nn.Linear(3, 2))
+    one[0].eval()
+    export_module(one, tmp_path / "net.pt2", (3,))
+    assert [part.training for part in one.modules()] == [True, False, True]
+
+
+def test_export_in_float64(tmp_path):
+    one = nn.Linear(3, 2).double()
+    path = export_module(one, tmp_path / "net.pt2", (3,))
+    sample = torch.randn(5, 3, dtype=torch.float64)
+    program = torch.export.load(path).module()
+    np.testing.assert_allclose(outputs(program, sample), outputs(one, sample))
+
+
+def test_files_that_hold_no_masks(tmp_path):
+    path = tmp_path / "masks.safetensors"
+    path.write_bytes(b"something else")
+    with pytest.raises(ValueError, match="path must be a safetensors file of masks"):
+        load_masks(path)
+    export_module(nn.Linear(3, 2), path, (3,))
+    with pytest.raises(ValueError, match="must hold zeros and ones"):
+        load_masks(path)
+    with pytest.raises(ValueError, match="must hold zeros and ones"):
+        save_masks({"weight": np.array([0, 2])}, path)
