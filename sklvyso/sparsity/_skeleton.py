@@ -44,12 +44,6 @@ class Skeleton:
 
     def __init__(self, module: nn.Module):
         originals = dict(module.named_modules())
-        for path, part in originals.items():
-            if isinstance(part, torch.jit.ScriptModule):
-                raise TypeError(
-                    "module must be a plain nn.Module. Got a TorchScript module at "
-                    f"{path!r}: use the module that it was made from."
-                )
         parts = list(originals.values())
         copies = {id(part): object.__new__(type(part)) for part in parts}
         for part in parts:
@@ -97,6 +91,16 @@ class Skeleton:
         return names
 
 
+def refuse_scripts(module: nn.Module) -> None:
+    """Raise TypeError if a part of a module is TorchScript, which hides its code."""
+    for path, part in module.named_modules():
+        if isinstance(part, torch.jit.ScriptModule):
+            raise TypeError(
+                "module must be a plain nn.Module. Got a TorchScript module at "
+                f"{path!r}: use the module that it was made from."
+            )
+
+
 def _fill(copied, part, copies):
     copied.__dict__ = content = dict(part.__dict__)
     content["_parameters"] = dict(content["_parameters"])
@@ -110,8 +114,12 @@ def _fill(copied, part, copies):
         content["_compiled_call_impl"] = None
     _drop_hooks(content)
     for name, value in content.items():
-        if name not in _REGISTERED and _holds_more(value):
+        if type(value) in _PLAIN or name in _REGISTERED:
+            continue
+        if _holds_more(value):
             content[name] = _copy_value(value, part, copies)
+        elif type(value) in (list, set, dict):
+            content[name] = copy.copy(value)
 
 
 def _holds_more(value):

@@ -20,7 +20,7 @@ from sklvyso.sparsity._errors import UnsupportedModuleError
 from sklvyso.sparsity._operations import Operation
 from sklvyso.sparsity._recording import leaves_of, to_meta
 from sklvyso.sparsity._rules import record, takes_weights
-from sklvyso.sparsity._skeleton import Skeleton
+from sklvyso.sparsity._skeleton import Skeleton, refuse_scripts
 from sklvyso.sparsity._user_rules import module_rule
 
 Rule = str | Callable[..., Any]
@@ -318,7 +318,10 @@ def record_module(
         If there is no rule for a step.
     ValueError
         If the module cannot process a sample of this shape.
+    TypeError
+        If a part of the module is TorchScript.
     """
+    refuse_scripts(module)
     try:
         with torch.inference_mode(False):
             return _record(module, input_shape, weights, rules or {}, "meta", norm)
