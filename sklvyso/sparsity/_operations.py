@@ -192,9 +192,6 @@ class Connection(Operation):
         Whether channels are the last axis of the values, as for linear layers.
     """
 
-    # Above this share of kept weights a dense convolution is faster.
-    dense_from = 0.25
-
     def __init__(
         self,
         function,
@@ -216,7 +213,7 @@ class Connection(Operation):
     def forward(self, supports, kept, by_channel):
         weights = kept[self.weights[0]]
         by_channel = by_channel and not self.features_last
-        if weights.density > self.dense_from and not by_channel:
+        if not by_channel and self._is_dense(weights):
             return super().forward(supports, kept, by_channel)
         (support,) = supports
         source = self._flat(support)
@@ -227,6 +224,12 @@ class Connection(Operation):
         result = spread(source)
         saved = (links, source, support.shape, by_channel, weights)
         return [self._unflat(result, self._output_shape(support))], saved
+
+    def _is_dense(self, weights):
+        """Say whether a dense convolution is faster, by measured nanoseconds."""
+        n_places = math.prod(self.stencil.coarse)
+        sparse = weights.count * (16 + 3 * -(-n_places // 64))
+        return sparse > weights.size * (4 + 0.15 * n_places)
 
     def _output_shape(self, support):
         size = self.stencil.fine if self.transposed else self.stencil.coarse

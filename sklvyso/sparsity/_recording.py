@@ -89,15 +89,17 @@ def execute(recorder, func, args, kwargs):
     return func(*args, **kwargs)
 
 
-def leaves_of(items):
-    """Yield what nested sequences and dicts hold."""
+def leaves_of(items) -> list:
+    """List what nested sequences and dicts hold."""
+    leaves = []
     for item in items:
-        if isinstance(item, list | tuple):
-            yield from leaves_of(item)
+        if isinstance(item, (list, tuple)):  # half the time of list | tuple
+            leaves += leaves_of(item)
         elif isinstance(item, dict):
-            yield from leaves_of(item.values())
+            leaves += leaves_of(item.values())
         else:
-            yield item
+            leaves.append(item)
+    return leaves
 
 
 def to_meta(item):

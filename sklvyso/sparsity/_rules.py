@@ -102,7 +102,7 @@ def record(recorder, func, args, kwargs):
     name = function_name(func)
     if not args and "input" in kwargs and "condition" not in kwargs:
         args, kwargs = (kwargs["input"],), _without(kwargs, "input")
-    leaves = list(leaves_of((args, *kwargs.values())))
+    leaves = leaves_of((args, *kwargs.values()))
     for item in leaves:
         recorder.check_use(item)
     if rule is not None:

@@ -42,29 +42,19 @@ class Stencil:
         self.fine = tuple(fine)
         self.coarse = tuple(coarse)
         self.kernel = tuple(kernel)
+        axes = zip(
+            *(self.kernel, stride, dilation, padding, self.fine, self.coarse),
+            strict=True,
+        )
+        by_axis = [[_overlap(k, *axis) for k in range(n)] for n, *axis in axes]
         self._slices = [
-            self._overlap(offset, stride, dilation, padding)
-            for offset in itertools.product(*map(range, self.kernel))
+            (tuple(fine for fine, _ in pairs), tuple(coarse for _, coarse in pairs))
+            for pairs in itertools.product(*by_axis)
         ]
         whole = tuple(slice(0, n, 1) for n in self.fine)
         self._is_identity = self.fine == self.coarse and [
             fine for fine, _ in self._slices
         ] == [whole]
-
-    def _overlap(self, offset, stride, dilation, padding):
-        """Return slices of both grids that one entry of the kernel connects."""
-        fine, coarse = [], []
-        for k, s, d, p, n_fine, n_coarse in zip(
-            offset, stride, dilation, padding, self.fine, self.coarse, strict=True
-        ):
-            shift = d * k - p
-            first = max(0, -(shift // s))  # the first with s * place + shift >= 0
-            last = min(n_coarse - 1, (n_fine - 1 - shift) // s)
-            n = max(0, last - first + 1)
-            start = s * first + shift
-            coarse.append(slice(first, first + n))
-            fine.append(slice(start, start + (n - 1) * s + 1, s) if n else slice(0, 0))
-        return tuple(fine), tuple(coarse)
 
     @property
     def links_type(self):
@@ -104,6 +94,17 @@ class Stencil:
             here, there = slices[direction], slices[1 - direction]
             part[(slice(None), *there)] = grid[(slice(None), *here)]
         return shifted.reshape(len(shifted), n, -1)
+
+
+def _overlap(k, stride, dilation, padding, n_fine, n_coarse):
+    """Return slices of both grids that entry k of a kernel connects, along one axis."""
+    shift = dilation * k - padding
+    first = max(0, -(shift // stride))  # the first with stride * place + shift >= 0
+    last = min(n_coarse - 1, (n_fine - 1 - shift) // stride)
+    n = max(0, last - first + 1)
+    start = stride * first + shift
+    fine = slice(start, start + (n - 1) * stride + 1, stride) if n else slice(0, 0)
+    return fine, slice(first, first + n)
 
 
 class Links:

@@ -202,7 +202,7 @@ class Recorder(TorchFunctionMode):
 
     def begin(self, name: str, args, kwargs) -> Call:
         """Note a call before it runs."""
-        items = list(leaves_of((args, *kwargs.values())))
+        items = leaves_of((args, *kwargs.values()))
         values = [self.value_of(item) for item in items]
         tensors = [
             (self.tensor_names[id(item)], tuple(item.shape))
