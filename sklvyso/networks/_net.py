@@ -71,6 +71,22 @@ class TrainingNet(NeuralNetClassifier):
 
     # Set by mask_weights of the classifier: parameter names to bool tensors.
     weight_masks_: dict[str, torch.Tensor] | None = None
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        if state.get("weight_masks_"):
+            # skops stores arrays, no tensors.
+            masks = state["weight_masks_"].items()
+            state["weight_masks_"] = {name: mask.numpy() for name, mask in masks}
+        return state
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if self.weight_masks_:
+            self.weight_masks_ = {
+                name: torch.tensor(mask) for name, mask in self.weight_masks_.items()
+            }
+
     interrupted_ = False
     wants_to_stop_ = False
     _scaler = None

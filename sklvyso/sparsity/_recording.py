@@ -110,7 +110,20 @@ def to_meta(item):
 
 
 def data(recorder, args, kwargs):
-    """Tensors that hold data, and their numbers."""
+    """Collect the tensors that hold data, and their numbers.
+
+    Parameters
+    ----------
+    recorder : Recorder
+        Knows the numbers.
+    args, kwargs : tuple and dict
+        Arguments of a call.
+
+    Returns
+    -------
+    found : list of (tensor, int)
+        In the order of the arguments.
+    """
     found = [
         (leaf, recorder.value_of(leaf)) for leaf in leaves_of((args, *kwargs.values()))
     ]

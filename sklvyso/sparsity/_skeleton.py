@@ -155,7 +155,9 @@ def _drop_hooks(content):
 
 def _replace(layer, key, tensor):
     if parametrize.is_parametrized(layer, key):
-        # A property of this class would compute the weight.
+        # A property of this class would compute the weight, and others as well.
+        for other in set(layer.parametrizations) - {key}:
+            layer.__dict__[other] = getattr(layer, other).detach()
         layer.__class__ = parametrize.type_before_parametrizations(layer)
     layer._parameters.pop(key, None)
     layer.__dict__[key] = tensor

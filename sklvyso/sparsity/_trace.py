@@ -21,7 +21,7 @@ from sklvyso.sparsity._operations import Operation
 from sklvyso.sparsity._recording import leaves_of, to_meta
 from sklvyso.sparsity._rules import record, takes_weights
 from sklvyso.sparsity._skeleton import Skeleton, refuse_scripts
-from sklvyso.sparsity._user_rules import module_rule
+from sklvyso.sparsity._user_rules import check_rules, module_rule
 
 Rule = str | Callable[..., Any]
 
@@ -322,6 +322,7 @@ def record_module(
         If a part of the module is TorchScript.
     """
     refuse_scripts(module)
+    check_rules(rules)
     try:
         with torch.inference_mode(False):
             return _record(module, input_shape, weights, rules or {}, "meta", norm)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -14,6 +14,41 @@ from torch.utils._pytree import tree_flatten, tree_map
 
 from sklvyso.sparsity._operations import Operation
 from sklvyso.sparsity._recording import data
+
+
+def check_rules(rules: Any) -> None:
+    """Raise unless rules map module classes or functions to rules.
+
+    Parameters
+    ----------
+    rules : mapping or None
+        What the user gave.
+
+    Raises
+    ------
+    TypeError
+        If it is no mapping, or a key is of another kind.
+    ValueError
+        If a rule is neither "identity" nor callable.
+    """
+    if rules is None:
+        return
+    if not isinstance(rules, Mapping):
+        raise TypeError(
+            "rules must be a dict of module class or torch function to rule. Got "
+            f"{type(rules).__name__} instead."
+        )
+    for key, rule in rules.items():
+        is_class = isinstance(key, type) and issubclass(key, nn.Module)
+        if not is_class and (isinstance(key, type | nn.Module) or not callable(key)):
+            raise TypeError(
+                "rules must have nn.Module classes or torch functions as keys. Got "
+                f"{key!r}: pass the class itself, such as {{torch.nn.LSTM: rule}}."
+            )
+        if rule != "identity" and not callable(rule):
+            raise ValueError(
+                f'rules must map to "identity" or a function. Got {rule!r} for {key!r}.'
+            )
 
 
 def module_rule(recorder, module: nn.Module, rule) -> Callable[..., Any]:
@@ -35,10 +70,6 @@ def by_user(recorder, rule, name, args, kwargs, module=None):
             result = source.clone()
         recorder.alias(result, value)
         return result
-    if not callable(rule):
-        raise ValueError(
-            f'rules must map to "identity" or a function. Got {rule!r} for {name}.'
-        )
     names = _masked_names(recorder, module)
     known = data(recorder, args, kwargs)
     leaves, spec = tree_flatten((args, kwargs))

@@ -128,12 +128,12 @@ def maskable_weights(module: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def module_masks(module: nn.Module) -> dict[str, np.ndarray]:
-    """Read the masks that :mod:`torch.nn.utils.prune` put on prunable weights.
+    """Read the masks that :mod:`torch.nn.utils.prune` put on weights.
 
     Parameters
     ----------
     module : torch.nn.Module
-        Layers with a buffer ``weight_mask``.
+        Prunable layers and embeddings with a buffer ``weight_mask`` count.
 
     Returns
     -------
@@ -143,7 +143,8 @@ def module_masks(module: nn.Module) -> dict[str, np.ndarray]:
     found = {}
     for path, layer in module.named_modules():
         mask = getattr(layer, "weight_mask", None)
-        if isinstance(layer, PRUNABLE_LAYERS) and isinstance(mask, torch.Tensor):
+        may_have = isinstance(layer, (*PRUNABLE_LAYERS, nn.Embedding))
+        if may_have and isinstance(mask, torch.Tensor):
             found[f"{path}.weight" if path else "weight"] = mask.cpu().numpy() != 0
     return found
 

@@ -162,6 +162,16 @@ def test_removed_masks_leave_exact_zeros_and_plain_weights():
     assert not weight[~mask].any() and weight[mask].all()
 
 
+def test_the_mask_of_an_embedding_is_read_and_removed():
+    one = nn.Sequential(nn.Embedding(4, 3), nn.Flatten(), nn.Linear(6, 2))
+    mask = np.eye(4, 3, dtype=bool)
+    apply_masks(one, {"0.weight": mask})
+    np.testing.assert_array_equal(read_masks(one)["0.weight"], mask)
+    remove_masks(one)
+    assert read_masks(one) == {}
+    assert not one[0].weight.detach().numpy()[~mask].any()
+
+
 def test_errors_of_masks():
     with pytest.raises(ValueError, match=r"masks must have names.*'foo'"):
         apply_masks(net(), {"foo": np.ones(3)})

@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
+import skops.io
 import torch
 from sklearn.base import clone
 from sklearn.datasets import load_digits
@@ -461,6 +462,22 @@ def test_a_rule_may_leave_out_what_nobody_reads():
     settings = {"max_epochs": 1, "compression": 2, "rules": {nn.LSTM: rule}}
     fitted = pruner(Recurrent, **settings).fit(X, y)
     assert list(fitted.masks_) == ["classifier.weight"]
+
+
+def test_rules_have_classes_or_functions_as_keys():
+    for key in ("LSTM", nn.ReLU(), int):
+        with pytest.raises(TypeError, match=r"rules must have nn\.Module classes"):
+            pruner(rules={key: "identity"}).fit(X, y)
+
+
+def test_goes_through_skops_with_its_masks():
+    fitted = pruner().fit(X, y)
+    stored = skops.io.dumps(fitted)
+    trusted = skops.io.get_untrusted_types(data=stored)
+    again = skops.io.loads(stored, trusted=trusted)
+    np.testing.assert_array_equal(again.predict(X), fitted.predict(X))
+    again.partial_fit(X, y)
+    assert largest_pruned(again) == 0
 
 
 def test_estimators_without_a_network_are_refused():

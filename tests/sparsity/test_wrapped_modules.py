@@ -41,6 +41,16 @@ def assert_equal_masks(found, expected):
         np.testing.assert_array_equal(found[name], mask, err_msg=name)
 
 
+def test_weight_and_bias_may_both_be_parametrised():
+    layer = nn.Linear(3, 2)
+    for key in ("weight", "bias"):
+        nn.utils.parametrize.register_parametrization(layer, key, nn.Identity())
+    mask = np.array([[1, 0, 1], [0, 0, 0]], dtype=bool)
+    found = effective_masks(nn.Sequential(layer), {"0.weight": mask}, (3,))
+    np.testing.assert_array_equal(found["0.weight"], mask)
+    assert nn.utils.parametrize.is_parametrized(layer, "bias")
+
+
 def test_the_example_has_active_and_inactive_weights():
     n_kept, n_active = (
         sum(int(m.sum()) for m in masks.values()) for masks in (MASKS, EXPECTED)
