@@ -22,7 +22,15 @@ _ROOM_OF = {
     "EffectiveSparsityPruner": "sparsity",
     "NetworkClassifier": "networks",
 }
-_ROOMS = ("data_pruning", "datasets", "metrics", "networks", "plotting", "sparsity")
+_ROOMS = (
+    "data_pruning",
+    "datasets",
+    "metrics",
+    "networks",
+    "plotting",
+    "selection",
+    "sparsity",
+)
 
 __all__ = [
     "DRoPSampler",
@@ -34,6 +42,7 @@ __all__ = [
     "metrics",
     "networks",
     "plotting",
+    "selection",
     "sparsity",
 ]
 

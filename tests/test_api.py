@@ -11,7 +11,15 @@ from sklearn.base import BaseEstimator
 
 import sklvyso
 
-ROOMS = ("data_pruning", "datasets", "metrics", "networks", "plotting", "sparsity")
+ROOMS = (
+    "data_pruning",
+    "datasets",
+    "metrics",
+    "networks",
+    "plotting",
+    "selection",
+    "sparsity",
+)
 
 
 def public_objects():

@@ -13,7 +13,12 @@ from typing import Any
 import numpy as np
 from imblearn.utils import check_target_type
 from scipy.sparse import issparse
-from sklearn.utils import check_array, check_consistent_length, column_or_1d
+from sklearn.utils import (
+    _safe_indexing,
+    check_array,
+    check_consistent_length,
+    column_or_1d,
+)
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
@@ -42,6 +47,8 @@ class PruningData:
         Whether groups were given.
     image_shape : tuple of int or None
         Shape of one image, when images came in; ``rows`` are flat all the same.
+    original : array-like of n rows
+        As the user passed them.
     """
 
     rows: Any
@@ -52,6 +59,53 @@ class PruningData:
     codes: np.ndarray
     by_group: bool
     image_shape: tuple[int, ...] | None
+    original: Any = None
+
+    def subset(self, positions: np.ndarray) -> PruningData:
+        """Return some of the rows; a class or group that is gone is so named.
+
+        Parameters
+        ----------
+        positions : ndarray of int
+            Ascending.
+
+        Returns
+        -------
+        data : PruningData
+            Of these rows.
+
+        Raises
+        ------
+        ValueError
+            If one class is left.
+        """
+        classes, class_codes = np.unique(
+            self.class_codes[positions], return_inverse=True
+        )
+        names, codes = np.unique(self.codes[positions], return_inverse=True)
+        if len(classes) == 1:
+            raise ValueError(
+                "density leaves rows of 1 class only before the last step. Raise it, "
+                "or min_per_class."
+            )
+        return PruningData(
+            _safe_indexing(self.rows, positions),
+            self.y[positions],
+            self.classes[classes],
+            class_codes,
+            self.group_names[names],
+            codes,
+            self.by_group,
+            self.image_shape,
+            _safe_indexing(indexable(self.original), positions),
+        )
+
+
+def as_labels(y: Any) -> np.ndarray:
+    """Return labels as an array of shape (n,); an indicator becomes classes."""
+    check_classification_targets(y)
+    y, _ = check_target_type(y, indicate_one_vs_all=True)
+    return column_or_1d(y, warn=True)
 
 
 def validate(
@@ -67,7 +121,7 @@ def validate(
     rows, column, y, image_shape = _check_rows(
         sampler, X, y, needs_numbers=needs_numbers, reset=True
     )
-    classes, class_codes = np.unique(y, return_inverse=True)
+    classes, class_codes = _encode(y)
     if len(classes) == 1:
         raise ValueError(
             f"The target 'y' needs to have more than 1 class. Got 1 class instead: "
@@ -77,10 +131,16 @@ def validate(
     names, codes = classes, class_codes
     if groups is not None:
         groups = _values(groups, len(y), "groups", "X")
-        names, codes = np.unique(groups, return_inverse=True)
+        names, codes = _encode(groups)
     return PruningData(
-        rows, y, classes, class_codes, names, codes, groups is not None, image_shape
+        rows, y, classes, class_codes, names, codes, groups is not None, image_shape, X
     )
+
+
+def _encode(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the sorted distinct values, and the place of each row's among them."""
+    names, codes = np.unique(values, return_inverse=True)
+    return names, codes.astype(np.int32)
 
 
 def _check_rows(sampler, X, y, *, needs_numbers, reset):
@@ -237,6 +297,24 @@ def like(rows: Any, others: Any) -> Any:
 def indexable(X: Any) -> Any:
     """Return what rows can be picked from by position."""
     return X.tocsr() if issparse(X) and X.format not in ("csr", "csc") else X
+
+
+def given_features(features: Any, n_rows: int) -> np.ndarray:
+    """Return the user's features, shape (n_rows, d), float32 or float64."""
+    try:
+        values = check_array(
+            features, dtype=(np.float64, np.float32), input_name="features"
+        )
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"features must be numbers, a row a row of X: {error}") from (
+            error
+        )
+    if len(values) != n_rows:
+        raise ValueError(
+            f"features must have one row for each of the {n_rows} rows of X. Got "
+            f"{len(values)} instead."
+        )
+    return values
 
 
 def _take_column(X: Any, column: int | str) -> tuple[Any, np.ndarray]:

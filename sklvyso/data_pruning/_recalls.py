@@ -22,6 +22,8 @@ from tqdm.auto import tqdm
 
 from sklvyso.networks import set_seeds
 
+RowOutput = Callable[[Any, Any, np.ndarray], np.ndarray]
+
 
 @dataclass
 class HeldOutErrors:
@@ -35,12 +37,16 @@ class HeldOutErrors:
         Different rows that were asked about, which is what sampling noise goes by.
     estimators : list
         The fitted query models.
+    outputs : list of ndarray of shape (n, ...)
+        What was asked about each row beside its class, one array for each round of
+        folds; NaN where no model held the row out.
     """
 
     n_wrong: np.ndarray
     n_asked: np.ndarray
     n_rows: np.ndarray
     estimators: list = field(default_factory=list)
+    outputs: list = field(default_factory=list)
 
     @property
     def recalls(self) -> np.ndarray:
@@ -182,6 +188,7 @@ def held_out_errors(
     rng: np.random.RandomState,
     n_jobs: int | None,
     verbose: int,
+    row_output: RowOutput | None = None,
 ) -> HeldOutErrors:
     """Fit query models on parts of the rows and count errors on the others.
 
@@ -207,26 +214,37 @@ def held_out_errors(
         Fits in parallel.
     verbose : int
         1 shows a bar over the fits.
+    row_output : callable, default=None
+        ``row_output(model, rows, positions)`` returns more about held-out rows, an
+        array of one entry a row.
 
     Returns
     -------
     errors : HeldOutErrors
-        Counts and fitted models.
+        Counts, fitted models, and outputs.
     """
     tasks = []
-    for _ in range(n_query):
+    for turn in range(n_query):
         for training, validation in splits_of(rng.randint(np.iinfo(np.int32).max)):
-            tasks.append((set_seeds(clone(estimator), rng), training, validation))
+            model = set_seeds(clone(estimator), rng)
+            tasks.append((turn, model, training, validation))
     calls = (
-        delayed(_fit_and_check)(model, X, y, training, validation)
-        for model, training, validation in tasks
+        delayed(_fit_and_check)(model, X, y, training, validation, row_output)
+        for _, model, training, validation in tasks
     )
     parallel = Parallel(n_jobs=n_jobs, return_as="generator")
     errors = _no_errors(n_groups)
     is_asked = np.zeros(len(y), dtype=bool)
     results = _with_bar(parallel(calls), len(tasks), verbose)
-    for (_, _, validation), (model, wrong) in zip(tasks, results, strict=True):
+    for (turn, _, _, validation), (model, wrong, output) in zip(
+        tasks, results, strict=True
+    ):
         errors.estimators.append(model)
+        if output is not None:
+            if turn == len(errors.outputs):
+                shape = (len(y), *output.shape[1:])
+                errors.outputs.append(np.full(shape, np.nan, output.dtype))
+            errors.outputs[turn][validation] = output
         errors.n_wrong += np.bincount(groups[validation][wrong], minlength=n_groups)
         errors.n_asked += np.bincount(groups[validation], minlength=n_groups)
         is_asked[validation] = True
@@ -276,11 +294,12 @@ def _with_bar(results: Iterable, total: int, verbose: int) -> Iterable:
     return tqdm(results, total=total, desc="DRoPSampler query models", unit="fit")
 
 
-def _fit_and_check(model, X, y, training, validation):
+def _fit_and_check(model, X, y, training, validation, row_output):
     model = _fit(model, _safe_indexing(X, training), y[training])
     held_out = _safe_indexing(X, validation)
     predicted = _predict(model, held_out, len(validation), y)
-    return model, predicted != y[validation]
+    output = None if row_output is None else row_output(model, held_out, validation)
+    return model, predicted != y[validation], output
 
 
 def _predict(model, X, n_rows, y):

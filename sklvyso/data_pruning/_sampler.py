@@ -8,10 +8,10 @@ Vysogorets, Ahuja, Kempe, "DRoP: Distributionally Robust Data Pruning", ICLR 202
 
 from __future__ import annotations
 
-import math
+import copy
+import os
 import warnings
 from collections.abc import Mapping
-from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
@@ -19,6 +19,7 @@ import numpy as np
 from imblearn.base import BaseSampler
 from numpy.typing import ArrayLike
 from sklearn.utils import _safe_indexing, check_random_state
+from sklearn.utils.validation import check_is_fitted
 
 from sklvyso._compat import (
     HasMethods,
@@ -28,26 +29,21 @@ from sklvyso._compat import (
     StrOptions,
     transformed_metadata,
 )
-from sklvyso.data_pruning import _inputs
-from sklvyso.data_pruning._query import default_query_model
-from sklvyso.data_pruning._quotas import (
-    balanced_quotas,
-    drop_quotas,
-    uniform_quotas,
-)
-from sklvyso.data_pruning._recalls import (
-    HeldOutErrors,
-    external_errors,
-    held_out_errors,
-    make_splits,
-    smoothed_errors,
-)
-from sklvyso.networks import adopt_estimator, draw_seed
+from sklvyso.data_pruning import _inputs, _measurements, _measuring
+from sklvyso.data_pruning._choosers import KEEPS
+from sklvyso.data_pruning._choosing import Choice, choose, fixed_quotas, target_size
+from sklvyso.data_pruning._measurements import Measurements
+from sklvyso.data_pruning._measuring import CHOICES, Extras, Models, Numbers
+from sklvyso.data_pruning._row_scores import SCORERS
+from sklvyso.data_pruning._rules import GLOBAL_RULES
+from sklvyso.data_pruning._steps import choose_by_steps
+from sklvyso.networks import draw_seed
 
 # Below this share of its uniform quota a class counts as starved, and below this
 # number of errors its recall as uncertain.
 _STARVED = 0.25
 _FEW_ERRORS = 5
+_METADATA = ("groups", "X_val", "y_val", "groups_val", "features", "scores")
 
 
 class DRoPSampler(BaseSampler):
@@ -56,11 +52,14 @@ class DRoPSampler(BaseSampler):
     A query model measures the recall of each class on rows it has not seen; each class
     keeps rows in proportion to its error, drawn at random within the class. Average
     accuracy falls a little less or more than with random pruning, the recall of the
-    worst class much less, or it rises.
+    worst class much less, or it rises. Other rules of how many rows a class keeps
+    (``quota``) and which (``scorer``, ``keep``) are one argument away.
 
     - The number of kept rows is exact: ``round(density * n)``, half up.
     - Rows keep their order and container: array, list, data frame, sparse, images.
     - With ``groups`` the quotas are by group, and recall is accuracy within the group.
+    - Measured once, :meth:`resample` selects at other densities for free, and
+      :meth:`save` keeps recalls and scores for another day.
 
     .. versionadded:: 0.1
 
@@ -74,18 +73,65 @@ class DRoPSampler(BaseSampler):
         afterwards.
     density : float or int, default=0.5
         Fraction of rows to keep, in (0, 1], or their number as an integer; 1 is all.
-    quota : {"drop", "uniform", "balanced"}, dict or callable, default="drop"
-        Rows to keep of each class. ``"drop"``: by error. ``"uniform"``: the same
-        fraction of each. ``"balanced"``: the same number of each as far as there are
-        enough. A dict maps labels to numbers; classes not named stay whole. A callable
-        ``quota(recalls, class_counts, n_select)`` returns one integer a class. Dicts
-        and callables overrule ``density``.
+    quota : str, dict or callable, default="drop"
+        Rows to keep of each class:
+
+        - ``"drop"``: by its error.
+        - ``"uniform"``: the same fraction of each.
+        - ``"balanced"``: the same number of each as far as there are enough.
+        - ``"auto"``: whatever a selection among all rows gives it, without regard to
+          classes, apart from ``min_per_class``; plain score-based pruning.
+        - ``"strategyq"``: as many as ``"auto"`` gives, but drawn at random within the
+          class.
+        - ``"normalize"``: as many as ``"auto"`` gives when the scores of each class
+          are mapped to [0, 1] first.
+        - A dict maps labels to numbers; classes not named stay whole.
+        - A callable ``quota(recalls, class_counts, n_select)`` returns one integer a
+          class.
+
+        Dicts and callables overrule ``density``.
+    scorer : str, callable or array-like of shape (n,), default="random"
+        Which rows of a class are kept. ``"random"`` draws them (DRoP). All others give
+        each row a score that is **higher for harder rows**; ``keep`` says which end
+        stays:
+
+        - ``"el2n"``: length of the error of the predicted probabilities, early in the
+          training; any classifier with ``predict_proba``.
+        - ``"grand"``: norm of the gradient of the row's loss with respect to all
+          weights, early in the training; networks.
+        - ``"forgetting"``, ``"dynamic_uncertainty"``, ``"aum"`` (minus the area under
+          the margin): from a recorded training, ``training_dynamics_``; networks.
+        - ``"prototype"``: distance to the mean of the class, in the penultimate layer
+          of a network, in the columns of other models, or in ``features``.
+        - ``"k_center"``: not a score but rows far from each other, in the same space.
+        - ``"least_confidence"``, ``"margin"``, ``"entropy"``: doubt of the trained
+          model, whatever the label; any classifier with ``predict_proba``.
+        - ``"bald"``: disagreement between dropout masks of a network with dropout, or
+          between ``n_query`` models.
+        - ``"ccs"``: ``"aum"`` with ``keep="ccs"``.
+        - A callable ``scorer(X, y)`` returns one number a row; an array holds them.
+    keep : {"hardest", "easiest", "middle", "ccs"}, default="hardest"
+        Which scores stay: the highest, the lowest, those around the median, or, with
+        ``"ccs"``, all of the range evenly apart from a share of the highest (see
+        :func:`coverage_selection`). Without effect on ``"random"``.
+    scorer_params : dict, default=None
+        Options of the scorer: ``epochs`` (share of the training as a float, or number
+        of epochs as an int, after which a network scores; 0.1 for ``"el2n"`` and
+        ``"grand"``, else all), ``window`` of ``"dynamic_uncertainty"`` (10 epochs),
+        ``never_learned`` of ``"forgetting"`` (``"hardest"`` or ``"zero"``),
+        ``n_samples`` of ``"bald"`` (10 dropout masks), ``cutoff`` (0.1) and
+        ``n_strata`` (50) of ``"ccs"``.
+    score_from : {"auto", "training", "held_out"}, default="auto"
+        Whether probabilities that score a row come from models that were trained on it
+        (the papers), or from the folds that held it out. ``"auto"`` is the first for
+        networks and the second for other classifiers, whose probabilities of training
+        rows may say nothing.
     allocation : {"density", "count"}, default="density"
         Whether the kept *fraction* (the paper) or the kept *number* (its reference
         code) of a class is proportional to its error. The same for balanced classes.
     recalls : array-like of shape (n_classes,) or dict, default=None
         Recalls in [0, 1], in the order of the sorted labels or by label; then nothing
-        is trained, and ``smoothing`` does not act.
+        is trained for them, and ``smoothing`` does not act.
     validation : int, float or splitter, default=5
         Where the recalls come from: folds of a stratified cross-validation, the share
         of one stratified hold-out, or a scikit-learn splitter. ``X_val`` and ``y_val``
@@ -94,8 +140,8 @@ class DRoPSampler(BaseSampler):
         Column of ``X`` that holds the group of each row, the road to group quotas where
         ``groups`` cannot be passed. The query model does not see it; the kept rows do.
     n_query : int, default=1
-        How often the query model is fitted anew, with other seeds and folds; recalls
-        are averaged (the paper: 5).
+        How often the models are fitted anew, with other seeds and folds; recalls and
+        scores are averaged (the paper: 5).
     smoothing : float or "auto", default="auto"
         How errors are steadied before they become quotas. ``"auto"`` pulls them to
         their common mean as far as their differences are sampling noise (what three
@@ -106,6 +152,14 @@ class DRoPSampler(BaseSampler):
         0 is the paper.
     min_per_class : int, default=1
         Rows that each class keeps at least; 0 is the paper.
+    n_steps : int, default=1
+        Steps of the pruning; at each, all is measured anew on the rows that are left.
+    schedule : {"linear", "exponential"}, default="linear"
+        Sizes after the steps, see :func:`pruning_sizes`.
+    warm_start : bool, default=False
+        Let ``fit`` and ``fit_resample`` use what the fit before measured, if data and
+        measuring parameters are the same; then ``set_params(density=0.3)`` costs no
+        training. Data are compared by a hash.
     sampling_strategy : "auto", dict or callable, default="auto"
         imbalanced-learn's parameter. ``"auto"`` leaves the quotas to ``quota``; a dict,
         or a callable that gets ``y`` and returns one, is as ``quota=dict``.
@@ -115,9 +169,9 @@ class DRoPSampler(BaseSampler):
         quota keeps the rows of a smaller one and more, so that densities and rules are
         compared without that noise.
     n_jobs : int, default=None
-        Query fits in parallel.
+        Fits in parallel.
     verbose : int, default=0
-        1 shows a progress bar over the query fits.
+        1 shows progress bars over the fits.
 
     Attributes
     ----------
@@ -141,8 +195,16 @@ class DRoPSampler(BaseSampler):
         Kept rows of each class or group.
     target_size_ : int
         Kept rows in all.
+    scores_ : ndarray of shape (n,), dtype float64, or None
+        Score of each row, higher is harder; None for ``"random"`` and ``"k_center"``.
+        After several steps, NaN for rows that were gone before the last one.
+    training_dynamics_ : list of TrainingDynamics
+        Records that the scores rest on.
     query_estimators_ : list of classifiers
-        The fitted query models.
+        The models that measured recalls; empty where none were trained.
+    score_estimators_ : list of classifiers
+        The models that scored rows, where they are others; for ``"prototype"`` and
+        ``"k_center"`` without a network only the steps before the classifier.
     quota_report_ : dict of str to ndarray
         One row a class or group, ready for ``pandas.DataFrame``: its name, ``count``,
         ``recall``, ``n_validation``, ``error``, ``density``, ``kept``.
@@ -154,6 +216,10 @@ class DRoPSampler(BaseSampler):
     See Also
     --------
     drop_quotas : The quota rule on its own.
+    el2n, grand, forgetting_events, dynamic_uncertainty, area_under_margin,
+    prototype_distance, coverage_selection : The scores on their own.
+    record_training_dynamics : A recorded training on its own.
+    sklvyso.plotting.DRoPDisplay : Quotas as a figure.
     imblearn.under_sampling.RandomUnderSampler : Balances counts, whatever the errors.
 
     Notes
@@ -164,6 +230,11 @@ class DRoPSampler(BaseSampler):
     ``smoothing="auto"`` and ``uniform_mix=0.25`` keep the gain where classes really
     differ and fall back to nearly uniform pruning where they do not.
     ``smoothing=0, uniform_mix=0, min_per_class=0`` is the paper.
+
+    The papers of the scores keep the hardest rows among all
+    (``quota="auto", min_per_class=0``); DRoP's averages five models (``n_query=5``).
+    Training dynamics are recorded in evaluation mode after each epoch; its reference
+    code reads training-mode outputs of each batch.
 
     There is no theorem that DRoP always lowers the risk of the worst class; compare
     with ``quota="uniform"`` on validation data.
@@ -202,7 +273,18 @@ class DRoPSampler(BaseSampler):
             Interval(RealNotInt, 0, 1, closed="right"),
             Interval(Integral, 1, None, closed="left"),
         ],
-        "quota": [StrOptions({"drop", "uniform", "balanced"}), dict, callable],
+        "quota": [
+            StrOptions({"drop", "uniform", "balanced", *GLOBAL_RULES}),
+            dict,
+            callable,
+        ],
+        "scorer": [StrOptions(set(SCORERS)), callable, "array-like"],
+        "keep": [StrOptions(set(KEEPS))],
+        "scorer_params": [dict, None],
+        "score_from": [StrOptions({"auto", "training", "held_out"})],
+        "n_steps": [Interval(Integral, 1, None, closed="left")],
+        "schedule": [StrOptions({"linear", "exponential"})],
+        "warm_start": ["boolean"],
         "allocation": [StrOptions({"density", "count"})],
         "recalls": ["array-like", dict, None],
         "validation": [
@@ -221,12 +303,18 @@ class DRoPSampler(BaseSampler):
         "verbose": ["verbose"],
     }
 
+    _data: tuple[Any, Any] | None
+
     def __init__(
         self,
         estimator: Any = None,
         *,
         density: float = 0.5,
         quota: Any = "drop",
+        scorer: Any = "random",
+        keep: str = "hardest",
+        scorer_params: Mapping[str, Any] | None = None,
+        score_from: str = "auto",
         allocation: str = "density",
         recalls: ArrayLike | Mapping[Any, float] | None = None,
         validation: Any = 5,
@@ -235,6 +323,9 @@ class DRoPSampler(BaseSampler):
         smoothing: float | str = "auto",
         uniform_mix: float = 0.25,
         min_per_class: int = 1,
+        n_steps: int = 1,
+        schedule: str = "linear",
+        warm_start: bool = False,
         sampling_strategy: Any = "auto",
         random_state: int | np.random.RandomState | None = None,
         n_jobs: int | None = None,
@@ -244,6 +335,10 @@ class DRoPSampler(BaseSampler):
         self.estimator = estimator
         self.density = density
         self.quota = quota
+        self.scorer = scorer
+        self.keep = keep
+        self.scorer_params = scorer_params
+        self.score_from = score_from
         self.allocation = allocation
         self.recalls = recalls
         self.validation = validation
@@ -252,6 +347,9 @@ class DRoPSampler(BaseSampler):
         self.smoothing = smoothing
         self.uniform_mix = uniform_mix
         self.min_per_class = min_per_class
+        self.n_steps = n_steps
+        self.schedule = schedule
+        self.warm_start = warm_start
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
@@ -259,7 +357,7 @@ class DRoPSampler(BaseSampler):
     # -- public -------------------------------------------------------------------
 
     def fit(self, X: Any, y: ArrayLike, **params: Any) -> DRoPSampler:
-        """Measure recalls and select rows; see ``sample_indices_``.
+        """Measure and select rows; see ``sample_indices_``.
 
         Parameters
         ----------
@@ -268,19 +366,18 @@ class DRoPSampler(BaseSampler):
         y : array-like of shape (n,)
             Labels.
         **params : dict
-            ``groups``, ``X_val``, ``y_val`` and ``groups_val`` of
-            :meth:`fit_resample`. They are not named here because a Pipeline would then
-            want a metadata request for ``fit`` as well.
+            The other arguments of :meth:`fit_resample`. They are not named here
+            because a Pipeline would then want a metadata request for ``fit`` as well.
 
         Returns
         -------
         self : DRoPSampler
             The fitted sampler.
         """
-        unknown = set(params) - {"groups", "X_val", "y_val", "groups_val"}
+        unknown = set(params) - set(_METADATA)
         if unknown:
             raise TypeError(
-                "fit takes groups, X_val, y_val and groups_val beside X and y. Got "
+                f"fit takes {', '.join(_METADATA)} beside X and y. Got "
                 f"{sorted(unknown)} too."
             )
         self._select(X, y, **params)
@@ -294,8 +391,10 @@ class DRoPSampler(BaseSampler):
         X_val: Any = None,
         y_val: ArrayLike | None = None,
         groups_val: ArrayLike | None = None,
+        features: ArrayLike | None = None,
+        scores: ArrayLike | None = None,
     ) -> tuple[Any, Any]:
-        """Measure recalls, select rows, and return them.
+        """Measure recalls and scores, select rows, and return them.
 
         Parameters
         ----------
@@ -311,6 +410,11 @@ class DRoPSampler(BaseSampler):
             Their labels.
         groups_val : array-like, default=None
             Their groups; needed with both ``groups`` and ``X_val``.
+        features : array-like of shape (n, d), default=None
+            For the scorers ``"prototype"`` and ``"k_center"``, such as embeddings;
+            then no model is trained for them.
+        scores : array-like of shape (n,), default=None
+            Scores of the rows, higher is harder; they take the place of ``scorer``.
 
         Returns
         -------
@@ -323,11 +427,134 @@ class DRoPSampler(BaseSampler):
             If parameters or data are not valid.
         """
         X_val = transformed_metadata("X_val", X_val)
+        features = transformed_metadata("features", features)
         self._select(
-            X, y, groups=groups, X_val=X_val, y_val=y_val, groups_val=groups_val
+            X,
+            y,
+            groups=groups,
+            X_val=X_val,
+            y_val=y_val,
+            groups_val=groups_val,
+            features=features,
+            scores=scores,
         )
-        kept = self.sample_indices_
-        return _safe_indexing(_inputs.indexable(X), kept), _safe_indexing(y, kept)
+        return self._kept(X, y)
+
+    def resample(
+        self, X: Any = None, y: ArrayLike | None = None, **choice: Any
+    ) -> tuple[Any, Any]:
+        """Select rows anew from what was measured; nothing is trained.
+
+        Parameters
+        ----------
+        X : like X of the fit, default=None
+            The rows of the fit. None takes those, as long as the sampler has them: a
+            sampler that was pickled, copied or loaded holds none.
+        y : array-like of shape (n,), default=None
+            Their labels; pass both or none.
+        **choice : dict
+            Other values of ``density``, ``quota``, ``allocation``, ``keep``,
+            ``smoothing``, ``uniform_mix``, ``min_per_class``, ``sampling_strategy`` for
+            this selection. The parameters themselves stay as they are.
+
+        Returns
+        -------
+        X_resampled, y_resampled : of the kinds that came in
+            The kept rows. The fitted attributes describe them.
+
+        Raises
+        ------
+        NotFittedError
+            If nothing was measured yet.
+        ValueError
+            If a value is not valid, the rows are other ones, or the choice needs
+            something that was not measured.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from sklvyso import DRoPSampler
+        >>> sampler = DRoPSampler(random_state=0).fit(*load_iris(return_X_y=True))
+        >>> for density in (0.5, 0.2):
+        ...     X_kept, y_kept = sampler.resample(density=density)
+        ...     print(len(y_kept))
+        75
+        30
+        """
+        measured = self._measurements()
+        unknown = sorted(set(choice) - set(CHOICES))
+        if unknown:
+            raise TypeError(
+                f"resample takes {', '.join(CHOICES)} beside X and y. Got {unknown}: "
+                "what is measured changes with fit_resample only."
+            )
+        if (X is None) != (y is None):
+            missing = "X" if X is None else "y"
+            raise ValueError(f"X and y must be passed together. {missing} is None.")
+        if X is None:
+            X, y = self._rows_of_the_fit()
+        else:
+            self._check_same_labels(y, measured)
+        settings = copy.copy(self).set_params(**choice)
+        settings._check_params()
+        self._take(choose(settings, measured), measured, settings)
+        return self._kept(X, y)
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write recalls, scores and records to a file, without rows and models.
+
+        Parameters
+        ----------
+        path : path-like
+            A NumPy archive (``.npz``) that needs no pickle. It is written whole or not
+            at all.
+
+        Raises
+        ------
+        NotFittedError
+            If nothing was measured yet.
+        """
+        _measurements.save(self._measurements(), path)
+
+    def load(self, path: str | os.PathLike) -> DRoPSampler:
+        """Read recalls, scores and records; ``resample(X, y)`` then selects rows.
+
+        Parameters
+        ----------
+        path : path-like
+            What :meth:`save` wrote. Nothing in it is executed.
+
+        Returns
+        -------
+        self : DRoPSampler
+            Knows what was measured, holds no rows and no models; it has selected rows
+            by its own parameters.
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged, or the parameters ask for what is not in it.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> from sklearn.datasets import load_iris
+        >>> from sklvyso import DRoPSampler
+        >>> X, y = load_iris(return_X_y=True)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, "iris.npz")
+        ...     DRoPSampler(random_state=0).fit(X, y).save(path)
+        ...     sampler = DRoPSampler(density=0.3).load(path)
+        >>> len(sampler.resample(X, y)[0])
+        45
+        """
+        self._check_params()
+        measured = _measurements.load(path)
+        choice = choose(self, measured)
+        self._start(measured)
+        self._keep_models(Models())
+        self._take(choice, measured, self)
+        return self
 
     def _fit_resample(self, X, y, **params):  # abstract in the base class
         return self.fit_resample(X, y, **params)
@@ -338,9 +565,46 @@ class DRoPSampler(BaseSampler):
         tags.input_tags.three_d_array = True
         return tags
 
+    def __getstate__(self):
+        state = dict(super().__getstate__())
+        state.pop("_data", None)  # training rows do not travel
+        return state
+
     # -- steps --------------------------------------------------------------------
 
-    def _select(self, X, y, groups=None, X_val=None, y_val=None, groups_val=None):
+    def _select(self, X, y, groups=None, features=None, scores=None, **validation):
+        self._check_params()
+        extras = Extras(**validation, features=features, scores=scores)
+        _measuring.check_scoring(self, extras)
+        print_ = None
+        if self.warm_start:
+            print_ = _measuring.fingerprint(self, X, y, groups, vars(extras))
+        rng = check_random_state(self.random_state)
+        # Drawn first, so that query models and quotas do not move the selection.
+        seed = draw_seed(rng)
+        numbers = Numbers(rng, np.random.RandomState([seed, 1]))
+        needs_numbers = self.estimator is None and _measuring.asks_models(self, extras)
+        data = _inputs.validate(self, X, y, groups, needs_numbers=needs_numbers)
+        if features is not None:
+            extras.features = _inputs.given_features(features, len(data.y))
+        known = self._known(data, seed, print_)
+        n_select = None
+        if fixed_quotas(self, known) is None:
+            n_select = target_size(self, known.counts)
+        if self.n_steps == 1:
+            measured, models = _measuring.measure(self, data, extras, numbers, known)
+            choice = choose(self, measured, n_select)
+        else:
+            n_select = self._check_steps(n_select)
+            measured, models, choice = choose_by_steps(
+                self, data, extras, numbers, known, n_select
+            )
+        self._start(measured)
+        self._keep_models(models)
+        self._data = X, y
+        self._take(choice, measured, self)
+
+    def _check_params(self) -> None:
         if isinstance(self.sampling_strategy, Real) or (
             isinstance(self.sampling_strategy, str) and self.sampling_strategy != "auto"
         ):
@@ -356,183 +620,107 @@ class DRoPSampler(BaseSampler):
                 f"{self.validation.__name__} instead: write "
                 f"validation={self.validation.__name__}()."
             )
-        rng = check_random_state(self.random_state)
-        # Drawn first, so that query models and quotas do not move the selection.
-        selection_rng = np.random.RandomState(draw_seed(rng))
-        data = _inputs.validate(
-            self, X, y, groups, needs_numbers=self._asks_default_model()
-        )
-        self.classes_, self.groups_ = data.classes, data.group_names
-        self.class_counts_ = np.bincount(data.codes, minlength=len(self.groups_))
-        self.query_estimators_: list = []
-        fixed = self._fixed_quotas(y)
-        n_select = self._n_select(len(data.codes)) if fixed is None else 0
-        errors = self._measure(data, fixed, X_val, y_val, groups_val, rng)
-        self.quotas_ = self._quotas(n_select) if fixed is None else fixed
-        self.class_densities_ = self.quotas_ / self.class_counts_
-        self.target_size_ = int(self.quotas_.sum())
-        self.sampling_strategy_ = dict(
-            zip(self.groups_.tolist(), self.quotas_.tolist(), strict=True)
-        )
-        self.sample_indices_ = select_rows(data.codes, self.quotas_, selection_rng)
-        self._report(errors, by_group=data.by_group)
 
-    def _asks_models(self) -> bool:
-        return (
-            self.sampling_strategy == "auto"
-            and self.recalls is None
-            and (self.quota == "drop" or callable(self.quota))
-        )
-
-    def _asks_default_model(self) -> bool:
-        return self.estimator is None and self._asks_models()
-
-    def _n_select(self, n_rows: int) -> int:
-        if isinstance(self.density, Integral) and not isinstance(self.density, bool):
-            n_select = int(self.density)
-            # 1 as an integer would be one row; nobody means that.
-            n_select = n_rows if n_select == 1 else n_select
-        else:
-            # 0.145 * 100 is 14.499999999999998 in binary
-            n_select = math.floor(round(self.density * n_rows, 9) + 0.5)
-        if callable(self.quota):  # it may keep what it wants
-            return min(max(n_select, 1), n_rows)
-        least = int(np.minimum(self.min_per_class, self.class_counts_).sum())
-        if not max(least, 1) <= n_select <= n_rows:
+    def _check_steps(self, n_select: int | None) -> int:
+        if n_select is None or self.recalls is not None:
+            what = "recalls are given" if n_select is not None else "numbers are given"
             raise ValueError(
-                f"density must keep between {max(least, 1)} rows "
-                f"(min_per_class={self.min_per_class} of {len(self.groups_)} classes) "
-                f"and all {n_rows} rows. Got density={self.density!r}, that is "
-                f"{n_select} rows."
+                f"n_steps must be 1 where {what}, since each step finds its own. Got "
+                f"n_steps={self.n_steps!r} instead."
             )
         return n_select
 
-    def _fixed_quotas(self, y) -> np.ndarray | None:
-        """Quotas that the user gave by number, else None."""
-        wanted = self.sampling_strategy
-        name = "sampling_strategy"
-        if callable(wanted):
-            wanted = wanted(y)
-            if not isinstance(wanted, dict):
-                raise ValueError(
-                    "sampling_strategy must return a dict of labels and numbers. It "
-                    f"returned {wanted!r}."
-                )
-        if isinstance(wanted, str):
-            wanted, name = self.quota, "quota"
-        if not isinstance(wanted, dict):
-            return None
-        quotas = self.class_counts_.copy()
-        position = {label: i for i, label in enumerate(self.groups_.tolist())}
-        for label, number in wanted.items():
-            key = label.item() if isinstance(label, np.generic) else label
-            if key not in position:
-                raise ValueError(
-                    f"{name} must name classes or groups of the data, "
-                    f"{list(position)}. Got {label!r}."
-                )
-            here = position[key]
-            if (
-                not isinstance(number, int | np.integer)
-                or not 0 <= number <= quotas[here]
-            ):
-                raise ValueError(
-                    f"{name} of class {label!r} must be an integer from 0 to "
-                    f"{quotas[here]}, its number of rows. Got {number!r} instead."
-                )
-            quotas[here] = number
-        if not quotas.any():
-            raise ValueError(f"{name} must keep at least one row. Got {wanted!r}.")
-        return quotas
+    def _known(self, data, seed: int, print_: str | None) -> Measurements:
+        """Return what is known of the rows: from the last fit, or their classes."""
+        last = getattr(self, "_measured", None)
+        if print_ is not None and last is not None and last.fingerprint == print_:
+            return last
+        self.query_estimators_: list = []
+        self.score_estimators_: list = []
+        return Measurements(
+            classes=data.classes,
+            class_codes=data.class_codes,
+            group_names=data.group_names,
+            codes=data.codes,
+            by_group=data.by_group,
+            seed=seed,
+            fingerprint=print_,
+        )
 
-    def _measure(self, data, fixed, X_val, y_val, groups_val, rng):
-        """Set recalls and errors of the classes; train query models if need be."""
-        n_groups = len(self.groups_)
-        self.class_recalls_ = np.full(n_groups, np.nan)
-        self.class_errors_ = np.full(n_groups, np.nan)
-        if fixed is not None or self.quota in ("uniform", "balanced"):
-            return None
-        if self.recalls is not None:
-            self.class_recalls_ = _inputs.given_recalls(self.recalls, self.groups_)
-            self.class_errors_ = 1.0 - self.class_recalls_
-            return None
-        errors = self._ask_query_models(data, X_val, y_val, groups_val, rng)
-        unseen = self.groups_[errors.n_asked == 0].tolist()
-        if unseen:
+    def _start(self, measured: Measurements) -> None:
+        """Take measurements as the fitted ones."""
+        self._data = None
+        self._measured = measured
+        self.classes_, self.groups_ = measured.classes, measured.group_names
+        self.class_counts_ = measured.counts
+        self.scores_ = measured.scores
+        self.training_dynamics_ = measured.dynamics
+
+    def _keep_models(self, models: Models) -> None:
+        """Take models that were trained now; others stay with a warm start."""
+        for name, trained in vars(models).items():
+            own = f"{name}_estimators_"
+            if trained or not hasattr(self, own):
+                setattr(self, own, trained)
+
+    def _take(self, choice: Choice, measured: Measurements, settings: Any) -> None:
+        """Set the attributes that describe a choice."""
+        self.quotas_ = choice.quotas
+        self.class_recalls_, self.class_errors_ = choice.recalls, choice.errors
+        self.class_densities_ = choice.quotas / self.class_counts_
+        self.target_size_ = int(choice.quotas.sum())
+        self.sampling_strategy_ = dict(
+            zip(self.groups_.tolist(), choice.quotas.tolist(), strict=True)
+        )
+        self.sample_indices_ = choice.rows
+        self._report(measured, settings)
+
+    def _kept(self, X: Any, y: Any) -> tuple[Any, Any]:
+        kept = self.sample_indices_
+        return _safe_indexing(_inputs.indexable(X), kept), _safe_indexing(y, kept)
+
+    def _measurements(self) -> Measurements:
+        check_is_fitted(self)
+        if self.n_steps > 1:
             raise ValueError(
-                f"There is no validation sample of class {unseen}, so that its recall "
-                "is unknown. Use a larger validation part, validation=5 (every row is "
-                "validated once), or pass recalls."
+                "n_steps must be 1 for resample and save: several steps train anew at "
+                f"each. Got n_steps={self.n_steps!r}: use fit_resample."
             )
-        self.query_estimators_ = errors.estimators
-        self.class_recalls_ = errors.recalls
-        self.class_errors_ = smoothed_errors(errors, self.smoothing)
-        return errors
+        return self._measured
 
-    def _ask_query_models(self, data, X_val, y_val, groups_val, rng) -> HeldOutErrors:
-        model, rows = self._query_model(data.rows, data.image_shape)
-        settings = {
-            "n_query": self.n_query,
-            "rng": rng,
-            "n_jobs": self.n_jobs,
-            "verbose": self.verbose,
-        }
-        n_groups = len(self.groups_)
-        if X_val is not None or y_val is not None:
-            X_val, y_val, codes_val = _inputs.validate_external(
-                self, data, X_val, y_val, groups_val
-            )
-            X_val = _inputs.like(
-                rows, _inputs.for_model(model, X_val, data.image_shape)
-            )
-            return external_errors(
-                model, rows, data.y, X_val, y_val, codes_val, n_groups, **settings
-            )
-        strata = data.codes * len(self.classes_) + data.class_codes
-        strata = np.unique(strata, return_inverse=True)[1]
-        groups = self.groups_[data.codes] if data.by_group else None
-        splits_of = partial(make_splits, self.validation, rows, data.y, groups, strata)
-        return held_out_errors(
-            model,
-            rows,
-            data.y,
-            data.codes,
-            n_groups,
-            splits_of=splits_of,
-            **settings,
-        )
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_measured")
 
-    def _query_model(self, rows, image_shape):
-        if self.estimator is None:
-            return default_query_model(rows)
-        model = adopt_estimator(self.estimator, caller=type(self).__name__)
-        return model, _inputs.for_model(model, rows, image_shape)
-
-    def _quotas(self, n_select: int) -> np.ndarray:
-        counts = self.class_counts_
-        if callable(self.quota):
-            return _inputs.check_quotas(
-                self.quota(self.class_recalls_.copy(), counts.copy(), n_select), counts
+    def _rows_of_the_fit(self) -> tuple[Any, Any]:
+        data = getattr(self, "_data", None)
+        if data is None:
+            raise ValueError(
+                "X and y must be passed: a sampler that was pickled, copied or loaded "
+                "holds no rows. Got None."
             )
-        if self.quota == "uniform":
-            return uniform_quotas(counts, n_select, min_per_class=self.min_per_class)
-        if self.quota == "balanced":
-            return balanced_quotas(counts, n_select, min_per_class=self.min_per_class)
-        return drop_quotas(
-            1.0 - self.class_errors_,
-            counts,
-            n_select,
-            allocation=self.allocation,
-            uniform_mix=self.uniform_mix,
-            min_per_class=self.min_per_class,
-        )
+        return data
 
-    def _report(self, errors: HeldOutErrors | None, *, by_group: bool) -> None:
+    @staticmethod
+    def _check_same_labels(y: Any, measured: Measurements) -> None:
+        labels = _inputs.as_labels(y)
+        if len(labels) != len(measured.codes):
+            raise ValueError(
+                f"X and y must be the {len(measured.codes)} rows of the fit. Got "
+                f"{len(labels)} labels instead."
+            )
+        if not np.array_equal(labels, measured.y):
+            raise ValueError(
+                "X and y must be the rows of the fit, in its order. Got other labels: "
+                "use fit_resample for other rows."
+            )
+
+    def _report(self, measured: Measurements, settings: Any) -> None:
+        errors = measured.errors
         n_validation = np.zeros(len(self.groups_), dtype=np.int64)
         if errors is not None:
             n_validation = errors.n_rows.astype(np.int64)
         self.quota_report_ = {
-            "group" if by_group else "class": self.groups_,
+            "group" if measured.by_group else "class": self.groups_,
             "count": self.class_counts_,
             "recall": self.class_recalls_,
             "n_validation": n_validation,
@@ -540,7 +728,8 @@ class DRoPSampler(BaseSampler):
             "density": self.class_densities_,
             "kept": self.quotas_,
         }
-        if errors is None or self.quota != "drop":
+        is_ruled = settings.sampling_strategy == "auto" and settings.quota == "drop"
+        if errors is None or not is_ruled:
             return
         uniform = self.class_counts_ * self.target_size_ / self.class_counts_.sum()
         # One row less than the bound is rounding.
@@ -554,33 +743,5 @@ class DRoPSampler(BaseSampler):
                 f"{_FEW_ERRORS} errors. Consider smoothing='auto' and a larger "
                 "uniform_mix.",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
-
-
-def select_rows(
-    codes: np.ndarray, quotas: np.ndarray, rng: np.random.RandomState
-) -> np.ndarray:
-    """Draw rows of each class at random, without replacement.
-
-    Parameters
-    ----------
-    codes : ndarray of int of shape (n,)
-        Class of each row.
-    quotas : ndarray of int of shape (n_classes,)
-        Rows to draw of each class, at most as many as there are.
-    rng : RandomState
-        Source of randomness.
-
-    Returns
-    -------
-    rows : ndarray of int64
-        Ascending positions.
-    """
-    order = np.argsort(codes, kind="stable")
-    starts = np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=len(quotas)))])
-    chosen = [
-        rng.permutation(order[start:stop])[:quota]
-        for start, stop, quota in zip(starts[:-1], starts[1:], quotas, strict=True)
-    ]
-    return np.sort(np.concatenate(chosen))

@@ -12,6 +12,12 @@ from sklvyso.networks._adopt import (
 from sklvyso.networks._arrays import as_rows, torch_shape
 from sklvyso.networks._classifier import NetworkClassifier
 from sklvyso.networks._initialization import initialize
+from sklvyso.networks._inspection import (
+    dropout_layers,
+    dropout_probabilities,
+    logits_module,
+    penultimate_features,
+)
 from sklvyso.networks._random import draw_seed, torch_seed
 from sklvyso.networks._registry import available_networks, make_network
 from sklvyso.networks._scoring import scoring_batches
@@ -25,10 +31,14 @@ __all__ = [
     "as_rows",
     "available_networks",
     "draw_seed",
+    "dropout_layers",
+    "dropout_probabilities",
     "final_step",
     "held_at_zero",
     "initialize",
+    "logits_module",
     "make_network",
+    "penultimate_features",
     "scoring_batches",
     "set_seeds",
     "takes_images",
