@@ -24,7 +24,7 @@ from sklvyso.data_pruning._label_directions import (
     least_probable,
     most_probable,
 )
-from sklvyso.data_pruning._layer_gradients import LayerwiseSquares
+from sklvyso.data_pruning._layer_gradients import LayerwiseSquares, NoClosedFormError
 from sklvyso.data_pruning._row_gradients import (
     OneByOneSquares,
     VectorizedSquares,
@@ -142,16 +142,25 @@ def grand(
     with borrowed(module, like.device), warnings.catch_warnings():
         # Of vmap, for some layers; to the user "auto" promises no particular speed.
         warnings.filterwarnings("ignore", message="There is a performance drop")
-        some = rows.take(np.unique([0, len(rows) // 2, len(rows) - 1]))
+        few = np.unique([0, len(rows) // 2, len(rows) - 1])
+        some = rows.take(few)
         codes = rows.codes(y, _n_classes(module, some))
-        squares = _choose(module, method, some, rows)
+        squares = _choose(module, method, some, few)
         labels = _UNLABELLED[unlabelled] if y is None else given
         step = min(int(batch_size), squares.batch_size(some))
         scores = np.empty(len(rows))
         for start in range(0, len(rows), step):
             batch = slice(start, start + step)
-            scores[batch] = _norms(squares, rows.take(batch), codes[batch], labels)
-            _check_finite(scores[batch], start)
+            try:
+                norms = _norms(squares, rows.take(batch), codes[batch], labels)
+            except NoClosedFormError:
+                if method != "auto":
+                    raise
+                # These rows take another path than those that it was tried on.
+                squares = OneByOneSquares(module)
+                norms = _norms(squares, rows.take(batch), codes[batch], labels)
+            _check_finite(norms, np.arange(start, len(rows)))
+            scores[batch] = norms
     return scores
 
 
@@ -230,7 +239,7 @@ def _n_classes(module: nn.Module, X: Tensor) -> int:
     return logits.shape[1]
 
 
-def _choose(module: nn.Module, method: str, some: Tensor, rows: _Rows) -> Any:
+def _choose(module: nn.Module, method: str, some: Tensor, few: np.ndarray) -> Any:
     """Return the asked or the fastest way that agrees with the loop on some rows."""
     loop = OneByOneSquares(module)
     if method == "loop":
@@ -238,6 +247,7 @@ def _choose(module: nn.Module, method: str, some: Tensor, rows: _Rows) -> Any:
     # Autograd one row at a time is the judge, on the label with the largest loss.
     codes = torch.zeros(len(some), dtype=torch.int64, device=some.device)
     expected = loop(some.clone(), codes, least_probable)[1]
+    _check_finite(sum(expected.values()).sum(0).cpu().numpy(), few)
     for name in ("layerwise", "vmap") if method == "auto" else (method,):
         # A failure of any kind means that the way does not suit the module.
         try:
@@ -276,11 +286,11 @@ def _norms(squares: Any, X: Tensor, codes: Tensor, labels: Labels) -> np.ndarray
     return norms.detach().cpu().numpy()
 
 
-def _check_finite(scores: np.ndarray, start: int) -> None:
+def _check_finite(scores: np.ndarray, rows: np.ndarray) -> None:
     bad = np.flatnonzero(~np.isfinite(scores))
     if len(bad):
         raise ValueError(
-            f"norms must be finite. Got {scores[bad[0]]} for row {start + bad[0]} "
+            f"norms must be finite. Got {scores[bad[0]]} for row {rows[bad[0]]} "
             "instead: look for NaN or infinity in X, or in the weights of the module."
         )
 

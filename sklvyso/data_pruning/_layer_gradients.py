@@ -103,6 +103,9 @@ class LayerwiseSquares:
 
                 def remember(layer, args, output, name=name):
                     calls.append((name, _recorded_call(name, len(X), args, output)))
+                    # What changes a view in place leaves no way to its old place in the
+                    # graph; from a copy there is one.
+                    return output if output._base is None else output.clone()
 
                 # First of all hooks: others may replace the output.
                 handles.append(layer.register_forward_hook(remember, prepend=True))
@@ -171,10 +174,10 @@ def _recorded_call(name: str, n_rows: int, args: Any, output: Any) -> _Call:
     if not args or not isinstance(args[0], Tensor):
         raise NoClosedFormError(f"layer {name!r} is called by keyword")
     inputs = args[0].detach()
-    n_expected = {len(inputs) if inputs.ndim else 0, len(output)}
-    if n_expected != {n_rows}:
+    if inputs.ndim < 1 or {len(inputs), len(output)} != {n_rows}:
         raise NoClosedFormError(
-            f"layer {name!r} gets {len(inputs)} rows where the module gets {n_rows}"
+            f"layer {name!r} gets inputs of shape {tuple(inputs.shape)} where the "
+            f"module gets {n_rows} rows"
         )
     if not output.requires_grad:
         raise NoClosedFormError(f"layer {name!r} is cut off from the gradient")

@@ -163,7 +163,7 @@ def layer_norm(layer: nn.LayerNorm, inputs: Tensor, delta: Tensor) -> dict[str, 
 
 def embedding(layer: nn.Embedding, inputs: Tensor, delta: Tensor) -> dict[str, Tensor]:
     """Return squares of a table of vectors: equal tokens share one."""
-    tokens = inputs.flatten(1)
+    tokens = inputs.reshape(len(inputs), -1)
     delta = delta.reshape(*tokens.shape, -1)
     if layer.padding_idx is not None:
         delta = delta.masked_fill((tokens == layer.padding_idx)[..., None], 0)

@@ -48,24 +48,25 @@ class VectorizedSquares:
 
         def one_row(row: Tensor, code: Tensor):
             def outputs(parameters: dict[str, Tensor]) -> Tensor:
-                return functional_call(self.module, parameters, (row[None],))
+                # A copy, for modules that change their input in place.
+                return functional_call(self.module, parameters, (row[None].clone(),))
 
             logits, pull_back = vjp(outputs, self.parameters)
             weights, directions = labels(logits, code[None])
-            gradients = [pull_back(direction)[0] for direction in directions.unbind()]
-            squares = {
-                name: torch.stack([_square(gradient[name]) for gradient in gradients])
-                for name in self.parameters
-            }
-            return weights[:, 0], squares
+            squares = [
+                # One gradient at a time, as they take much memory.
+                torch.stack([_square(part) for part in pull_back(step)[0].values()])
+                for step in directions.unbind()
+            ]
+            return weights[:, 0], torch.stack(squares, dim=1)
 
-        weights, squares = vmap(one_row, out_dims=1)(X, codes)
-        return weights.detach(), squares
+        weights, squares = vmap(one_row, out_dims=(1, 2))(X, codes)
+        return weights, dict(zip(self.parameters, squares, strict=True))
 
     def batch_size(self, X: Tensor) -> int:
         """Return how many rows may come at once."""
         n_bytes = sum(parameter.nbytes for parameter in self.parameters.values())
-        return max(1, _GRADIENT_BYTES // n_bytes)
+        return max(1, _GRADIENT_BYTES // max(1, n_bytes))
 
 
 class OneByOneSquares:

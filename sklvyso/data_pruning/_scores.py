@@ -72,7 +72,7 @@ def el2n(
     >>> el2n(proba, [0, 2]).round(4)
     array([0.3742, 1.4142])
     >>> el2n(proba, unlabelled="avg").round(4)
-    array([0.5786, 0.    ])
+    array([0.5912, 0.    ])
     """
     table = as_numbers("proba", proba, (2,))
     codes = None if y is None else check_codes(y, *table.shape)

@@ -3,6 +3,7 @@
 # Authors: The sklvyso developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from sklvyso.plotting._drop import DRoPDisplay
 from sklvyso.plotting._sparsity import SparsityDisplay
 
-__all__ = ["SparsityDisplay"]
+__all__ = ["DRoPDisplay", "SparsityDisplay"]

@@ -98,7 +98,9 @@ def test_every_score_equals_its_plain_loop(chunk_size, monkeypatch):
     p_true, correct = random.uniform(size=(6, 20)), random.uniform(size=(6, 20)) < 0.3
     near = {"rtol": 1e-12, "atol": 1e-14}
     np.testing.assert_allclose(
-        el2n(proba, y), [error_norm(p, c) for p, c in zip(proba, y)], **near
+        el2n(proba, y),
+        [error_norm(p, c) for p, c in zip(proba, y, strict=True)],
+        **near,
     )
     np.testing.assert_allclose(
         el2n(proba, unlabelled="avg"),

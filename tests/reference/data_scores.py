@@ -3,8 +3,8 @@
 # Authors: The sklvyso developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-import copy
 import math
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -21,7 +21,9 @@ def distance_to_class_mean(Z, y):
     scores = []
     for row, label in zip(Z, y, strict=True):
         members = [z for z, other in zip(Z, y, strict=True) if other == label]
-        mean = [math.fsum(column) / len(members) for column in zip(*members)]
+        mean = [
+            math.fsum(column) / len(members) for column in zip(*members, strict=True)
+        ]
         scores.append(math.dist(row, mean))
     return scores
 
@@ -30,7 +32,7 @@ def forgotten(history):
     """How often one row goes from correct to incorrect; None if never correct."""
     if not any(history):
         return None
-    return sum(1 for before, after in zip(history, history[1:]) if before and not after)
+    return sum(1 for before, after in pairwise(history) if before and not after)
 
 
 def mean_window_deviation(history, window):
@@ -51,21 +53,19 @@ def mean_margin(history, label):
     return math.fsum(margins) / len(margins)
 
 
-def gradient_norm(module, row, label):
-    """GraNd of one row of a batch tensor of length one, by an ordinary backward."""
-    module = copy.deepcopy(module).eval()
-    module.zero_grad(set_to_none=True)
-    nn.functional.cross_entropy(module(row.clone()), torch.tensor([label])).backward()
-    squares = [
-        float((parameter.grad.double() ** 2).sum())
-        for parameter in module.parameters()
-        if parameter.grad is not None
-    ]
-    return math.sqrt(math.fsum(squares))
-
-
 def gradient_norms(module, X, y):
-    """GraNd of all rows."""
-    return np.array(
-        [gradient_norm(module, X[i : i + 1], int(label)) for i, label in enumerate(y)]
-    )
+    """GraNd of all rows, by an ordinary backward pass a row."""
+    module.eval()
+    norms = []
+    for i, label in enumerate(y):
+        module.zero_grad(set_to_none=True)
+        logits = module(X[i : i + 1].clone())
+        nn.functional.cross_entropy(logits, torch.tensor([int(label)])).backward()
+        squares = [
+            float((parameter.grad.double() ** 2).sum())
+            for parameter in module.parameters()
+            if parameter.grad is not None
+        ]
+        norms.append(math.sqrt(math.fsum(squares)))
+    module.zero_grad(set_to_none=True)
+    return np.array(norms)
