@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from numpydoc.docscrape import ClassDoc, FunctionDoc
 from sklearn.base import BaseEstimator
+from skorch.callbacks import Callback
 
 import sklvyso
 
@@ -35,8 +36,10 @@ def methods():
     for param in public_objects():
         if not inspect.isclass(param.values[0]):
             continue
+        # The hooks of a skorch callback have skorch's arguments.
+        hooks = "on_" if issubclass(param.values[0], Callback) else "_"
         for name, value in vars(param.values[0]).items():
-            if inspect.isfunction(value) and not name.startswith("_"):
+            if inspect.isfunction(value) and not name.startswith(("_", hooks)):
                 yield pytest.param(value, id=f"{param.id}.{name}")
 
 
@@ -115,7 +118,7 @@ def test_estimators_document_attributes_examples_and_source(estimator):
 
 
 def test_binding_signatures():
-    from sklvyso import data_pruning, networks, sparsity
+    from sklvyso import data_pruning, networks, selection, sparsity
 
     expected = {
         data_pruning.drop_densities: "(recalls, class_counts, n_select, *, "
@@ -123,11 +126,27 @@ def test_binding_signatures():
         data_pruning.drop_quotas: "(recalls, class_counts, n_select, *, "
         "allocation='density', uniform_mix=0.0, min_per_class=0)",
         data_pruning.scaled_max_epochs: "(max_epochs, n_selected, n_total)",
+        data_pruning.forgetting_events: "(correct, *, never_learned='hardest')",
+        data_pruning.dynamic_uncertainty: "(p_true, window=10)",
+        data_pruning.prototype_distance: "(Z, y)",
+        data_pruning.area_under_margin: "(logits, y)",
+        data_pruning.worst_class_threshold: "(mu, sigma)",
+        data_pruning.optimal_prior_ratio: "(sigma)",
+        selection.least_confidence: "(proba)",
+        selection.margin: "(proba)",
+        selection.entropy: "(proba)",
+        selection.variation_ratio: "(votes)",
+        selection.bald: "(proba_samples)",
+        selection.k_center_greedy: "(Z, n_select, *, selected=None, distances=None, "
+        "random_state=None)",
         networks.make_network: "(name, input_shape, n_outputs, *, bias=True, "
         "batch_norm=False, **kwargs)",
         sparsity.layer_quotas: "(shapes, sparsity, method, *, names=None)",
     }
     leading = {
+        data_pruning.el2n: ["proba", "y"],
+        data_pruning.grand: ["module", "X", "y"],
+        data_pruning.gaussian_mixture_threshold: ["mu", "sigma", "priors"],
         sparsity.effective_masks: ["module", "masks", "input_shape"],
         sparsity.sparsity_report: ["module", "masks", "input_shape"],
         sparsity.prune_scores: ["module", "method", "X", "y"],

@@ -168,26 +168,23 @@ def load(path: str | os.PathLike) -> Measurements:
         If there is none.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
         about = json.loads(str(arrays.pop("about")))
-        number = about["format"]
-    except (
-        zipfile.BadZipFile,
-        EOFError,
-        KeyError,
-        ValueError,
-        AttributeError,
-    ) as error:
+        if about["format"] == _FORMAT:
+            return _from_arrays(about, arrays)
+    except (zipfile.BadZipFile, EOFError, LookupError, ValueError, TypeError) as error:
         raise ValueError(
             f"path must name a file that DRoPSampler.save wrote. {os.fspath(path)!r} "
-            f"is none, or is damaged: {error}"
+            f"is none, or is damaged: {error!r}"
         ) from error
-    if number != _FORMAT:
-        raise ValueError(
-            f"path must name a file of format {_FORMAT}. {os.fspath(path)!r} has "
-            f"format {number}: load it with the version of sklvyso that wrote it."
-        )
+    raise ValueError(
+        f"path must name a file of format {_FORMAT}. {os.fspath(path)!r} has format "
+        f"{about['format']}: load it with the version of sklvyso that wrote it."
+    )
+
+
+def _from_arrays(about: dict[str, Any], arrays: dict[str, Any]) -> Measurements:
     errors = None
     if "n_wrong" in arrays:
         errors = HeldOutErrors(*(arrays[n] for n in ("n_wrong", "n_asked", "n_rows")))
@@ -195,18 +192,16 @@ def load(path: str | os.PathLike) -> Measurements:
         TrainingDynamics(*(arrays[f"dynamics_{i}_{key}"] for key in _DYNAMICS))
         for i in range(about["n_dynamics"])
     ]
+    names = ("classes", "class_codes", "group_names", "codes")
+    facts = ("by_group", "seed", "scored_by", "fingerprint")
     return Measurements(
-        **{name: arrays[name] for name in ("classes", "class_codes", "codes")},
-        group_names=arrays["group_names"],
-        by_group=about["by_group"],
-        seed=about["seed"],
-        scored_by=about["scored_by"],
+        **{name: arrays[name] for name in names},
+        **{name: about[name] for name in facts},
         errors=errors,
         recalls=arrays.get("recalls"),
         scores=arrays.get("scores"),
         features=arrays.get("features"),
         dynamics=dynamics,
-        fingerprint=about["fingerprint"],
     )
 
 

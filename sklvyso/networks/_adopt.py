@@ -41,8 +41,9 @@ def adopt_estimator(
     Returns
     -------
     estimator : estimator
-        A clone of a scikit-learn estimator; a skorch net inside
-        :class:`SkorchClassifier`; otherwise a :class:`NetworkClassifier`.
+        A clone of a scikit-learn estimator; a skorch net, also as the last step of a
+        Pipeline, inside :class:`SkorchClassifier`; otherwise a
+        :class:`NetworkClassifier`.
 
     Raises
     ------
@@ -81,7 +82,18 @@ def adopt_estimator(
             f"estimator of {caller} must be a classifier. Got {type(last).__name__} "
             "instead."
         )
-    return clone(estimator)
+    return _wrap_last_net(clone(estimator))
+
+
+def _wrap_last_net(estimator: Any) -> Any:
+    """Put a skorch net at the end of a Pipeline into a SkorchClassifier, in place."""
+    holder = estimator
+    while isinstance(holder, Pipeline):
+        name, last = holder.steps[-1]
+        if isinstance(last, NeuralNet):
+            holder.steps[-1] = (name, SkorchClassifier(last))
+        holder = last
+    return estimator
 
 
 def final_step(estimator: Any) -> Any:

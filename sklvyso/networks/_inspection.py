@@ -160,7 +160,20 @@ def _pass(module: nn.Module, batches: ScoringBatches) -> np.ndarray:
 
 
 def dropout_layers(module: nn.Module) -> list[nn.Module]:
-    """Return the dropout layers of a module that drop anything."""
+    """Return the dropout layers of a module that drop anything.
+
+    .. versionadded:: 0.1
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Searched through and through.
+
+    Returns
+    -------
+    layers : list of torch.nn.Module
+        Those of probability > 0.
+    """
     return [
         layer
         for layer in module.modules()

@@ -72,11 +72,11 @@ class DRoPDisplay:
     >>> import numpy as np
     >>> from sklvyso import DRoPSampler
     >>> from sklvyso.plotting import DRoPDisplay
-    >>> X, y = np.zeros((30, 1)), np.repeat(["cat", "dog"], [10, 20])
+    >>> X, y = np.zeros((40, 1)), np.repeat(["cat", "dog"], [10, 30])
     >>> sampler = DRoPSampler(recalls=[0.6, 0.8], density=0.5, uniform_mix=0)
     >>> display = DRoPDisplay.from_estimator(sampler.fit(X, y))
     >>> [float(bar.get_height()) for bar in display.bars_["kept"]]
-    [7.0, 8.0]
+    [8.0, 12.0]
     """
 
     def __init__(

@@ -40,7 +40,7 @@ def check_report(report) -> None:
     if missing or not {"class", "group"} & {*report}:
         raise ValueError(
             "report must have the columns 'class' or 'group', 'count', 'recall', "
-            f"'density' and 'kept'. Got {sorted(report)} instead."
+            f"'density' and 'kept'. Got {list(report)} instead."
         )
     lengths = {column: len(report[column]) for column in COLUMNS}
     lengths["class"] = len(names_of(report))
@@ -82,7 +82,7 @@ def curves_of(results, metric):
 def _fields(record, metric):
     needed = ("rule", "density", "seed", metric)
     if not isinstance(record, Mapping) or {*needed} - {*record}:
-        got = sorted(record) if isinstance(record, Mapping) else record
+        got = list(record) if isinstance(record, Mapping) else record
         raise ValueError(
             f"results must be dicts with {', '.join(map(repr, needed))}. Got {got!r} "
             "instead."

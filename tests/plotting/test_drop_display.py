@@ -1,5 +1,7 @@
 """DRoPDisplay: arrays and artists, not pixels."""
 
+from itertools import pairwise
+
 import matplotlib
 
 matplotlib.use("Agg")
@@ -62,7 +64,7 @@ def labels_of(display):
 def test_bars_and_marks_are_the_columns_of_the_report():
     X, y = load_digits(return_X_y=True)
     sampler = DRoPSampler(
-        LogisticRegression(max_iter=50), density=0.3, validation=0.3, random_state=0
+        LogisticRegression(max_iter=1000), density=0.3, validation=0.3, random_state=0
     )
     with pytest.raises(NotFittedError):
         DRoPDisplay.from_estimator(sampler)
@@ -75,8 +77,8 @@ def test_bars_and_marks_are_the_columns_of_the_report():
         np.testing.assert_array_equal(
             display.lines_[column].get_ydata(), report[column]
         )
-    overall = display.lines_["overall"].get_ydata()
-    assert overall == pytest.approx(sampler.target_size_ / len(y), abs=1e-12)
+    overall = display.lines_["overall"].get_ydata()[0]
+    assert overall == pytest.approx(sampler.target_size_ / len(y))
     assert labels_of(display) == [str(label) for label in range(10)]
     assert display.ax_.get_xlabel() == "class"
 
@@ -116,7 +118,7 @@ def test_class_labels_do_not_overlap(labels):
     display = DRoPDisplay(report=report).plot()
     display.figure_.canvas.draw()
     boxes = [text.get_window_extent() for text in display.ax_.get_xticklabels()]
-    assert all(a.x1 <= b.x0 for a, b in zip(boxes[:-1], boxes[1:], strict=True))
+    assert all(a.x1 <= b.x0 for a, b in pairwise(boxes))
     assert labels_of(display)[0] == str(labels[0])
 
 
@@ -203,12 +205,12 @@ def test_tick_labels_of_many_densities_do_not_overlap():
     display.figure_.canvas.draw()
     boxes = [text.get_window_extent() for text in display.ax_.get_xticklabels()]
     assert 5 < len(boxes) < 40
-    assert all(a.x1 <= b.x0 for a, b in zip(boxes[:-1], boxes[1:], strict=True))
+    assert all(a.x1 <= b.x0 for a, b in pairwise(boxes))
 
 
 @pytest.mark.parametrize("metric", ["worst", "average"])
 def test_metric_picks_what_is_drawn(metric):
-    figure, ax = plt.subplots()
+    _, ax = plt.subplots()
     display = DRoPDisplay.from_study(make_results(), metric=metric, ax=ax, linewidth=3)
     assert display.ax_ is ax and display.metric == metric
     assert display.lines_["DRoP"].get_linewidth() == 3
@@ -239,7 +241,7 @@ def test_one_of_report_and_curves():
 
 def test_estimators_without_a_report_are_refused():
     model = LogisticRegression().fit([[0], [1]], [0, 1])
-    with pytest.raises(TypeError, match="quota_report_.*Got LogisticRegression"):
+    with pytest.raises(TypeError, match=r"quota_report_.*Got LogisticRegression"):
         DRoPDisplay.from_estimator(model)
 
 
@@ -292,7 +294,7 @@ def test_bad_records_are_named():
         DRoPDisplay.from_study([])
     with pytest.raises(ValueError, match="results must be dicts with 'rule'"):
         DRoPDisplay.from_study([0.5])
-    with pytest.raises(ValueError, match=r"'gap'. Got \['average'"):
+    with pytest.raises(ValueError, match=r"'gap'. Got \['rule'"):
         DRoPDisplay.from_study(make_results(), metric="gap")
     with pytest.raises(ValueError, match="each rule, density and seed once"):
         DRoPDisplay.from_study(make_results() + make_results())
