@@ -74,7 +74,7 @@ def test_dropout_samples_are_seeded_and_average_to_something_sensible(blobs):
         for s in (0, 0, 1)
     )
     assert torch.equal(before, torch.get_rng_state())
-    assert one.shape == (200, 90, 3)
+    assert one.shape == (200, 90, 2)
     np.testing.assert_array_equal(one, two)
     assert not np.array_equal(one, three)
     np.testing.assert_allclose(one.sum(axis=2), 1, atol=1e-5)
