@@ -40,6 +40,7 @@ bench: .venv/.installed-bench
 
 study: .venv/.installed-bench
 	$(BIN)/python -m benchmarks.drop_defaults
+	$(BIN)/python -m benchmarks.drop_study
 	$(BIN)/python -m benchmarks.sparsity_compression
 	$(BIN)/python -m benchmarks.sparsity_accuracy
 

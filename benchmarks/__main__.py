@@ -3,7 +3,13 @@
 import importlib
 import sys
 
-BENCHMARKS = ("networks", "sparsity", "sparsity_pruning")
+BENCHMARKS = (
+    "networks",
+    "sparsity",
+    "sparsity_pruning",
+    "data_pruning",
+    "data_pruning_scale",
+)
 
 
 def main():

@@ -35,8 +35,18 @@ def write_table(name, stored, rows, command, columns=None):
 for name in ("drop_defaults", "sparsity_compression", "sparsity_accuracy"):
     study = json.loads((BENCHMARKS / "studies" / f"{name}.json").read_text())
     write_table(name, study, study["table"], f"python -m benchmarks.{name}")
+study = json.loads((BENCHMARKS / "studies" / "drop_study.json").read_text())
+write_table(
+    "drop_study",
+    study,
+    [row for row in study["table"] if row["density"] in (0.3, 1.0)],
+    "python -m benchmarks.drop_study",
+    list(max(study["table"], key=len)),
+)
 results = json.loads((BENCHMARKS / "results.json").read_text())
 SCRIPTS = {
+    "data_pruning_grand": "data_pruning",
+    "data_pruning_scale": "data_pruning_scale",
     "networks": "networks",
     "networks_predict": "networks",
     "sparsity": "sparsity",

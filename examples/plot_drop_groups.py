@@ -53,7 +53,7 @@ for ax, image in zip(axes, train.images[:8], strict=True):
 # %%
 # Four ways to keep 30 % of the rows
 # ----------------------------------
-# ``groups=`` makes the sampler measure accuracy and set quotas by group; everything else
+# ``groups=`` makes the sampler measure accuracy and set quotas by group; all the rest
 # stays. The final network trains for the number of epochs that fits fewer rows.
 network = NetworkClassifier(
     hidden_layer_sizes=(64,),
