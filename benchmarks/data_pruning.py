@@ -3,6 +3,8 @@
 ``python -m benchmarks data_pruning``
 """
 
+import time
+
 import numpy as np
 import torch
 from torch import nn
@@ -15,7 +17,8 @@ from sklvyso.networks import make_network
 
 SEED = 0
 EPOCHS = 1
-NETWORKS = ("lenet-300-100", "lenet-5")
+# The best of 16, 32, 64, ..., 512 rows at once.
+VMAP_BATCH = {"lenet-300-100": 16, "lenet-5": 128}
 
 
 def trained(name, X, y):
@@ -62,62 +65,54 @@ def plain_vmap(module, X, y, batch_size):
     return torch.cat(norms).numpy()
 
 
+def compare(name, X, y):
+    """Return one row of the table."""
+    module = trained(name, X, y)
+    scores = {}
+
+    def contender(key, compute):
+        def work():
+            scores[key] = compute(module, X, y)
+
+        return work
+
+    def vectorized(module, X, y):
+        return plain_vmap(module, X, y, VMAP_BATCH[name])
+
+    seconds = side_by_side(
+        {"vmap": contender("vmap", vectorized), "ours": contender("ours", grand)},
+        rounds=3,
+    )
+    # Long enough to be timed once, without a warm-up of its own.
+    loop = contender("loop", plain_loop)
+    start = time.perf_counter()
+    loop()
+    seconds["loop"] = time.perf_counter() - start
+    exact = grand(module.double(), X, y)
+    row = {"network": name, "rows": len(X)}
+    row |= {key: seconds[key] for key in ("loop", "vmap", "ours")}
+    row["loop / ours"] = seconds["loop"] / seconds["ours"]
+    row["vmap / ours"] = seconds["vmap"] / seconds["ours"]
+    for key in ("loop", "ours"):
+        row[f"error of {key}"] = f"{relative_error(scores[key], exact):.0e}"
+    return row
+
+
+def relative_error(found, exact):
+    """Return the largest error, over rows with norms that float32 can tell from 0."""
+    large = exact > 1e-3
+    return np.abs(found[large] / exact[large] - 1).max()
+
+
 def run():
     one_thread()
     raw = fetch_fashion_mnist(subset="train", data_home=data_home())
     X = (raw.data / np.float32(255)).astype(np.float32).reshape(-1, 1, 28, 28)
     y = raw.target.astype(np.int64)
-    rows = []
-    for name in NETWORKS:
-        module = trained(name, X, y)
-        # The best batch of a few for vmap; ours at its default.
-        batch_size = 64 if name == "lenet-300-100" else 256
-        scores = {}
-
-        def keep(key, compute, scores=scores):
-            scores[key] = compute()
-
-        def loop(module=module):
-            return plain_loop(module, X, y)
-
-        def vectorized(module=module, batch_size=batch_size):
-            return plain_vmap(module, X, y, batch_size)
-
-        def ours(module=module):
-            return grand(module, X, y)
-
-        # The loop is long enough to be timed once, without a warm-up of its own.
-        work = {"vmap": vectorized, "ours": ours}
-        seconds = side_by_side(
-            {k: lambda k=k, f=f, keep=keep: keep(k, f) for k, f in work.items()},
-            rounds=3,
-        )
-        seconds["loop"] = once(lambda keep=keep, loop=loop: keep("loop", loop))
-        exact = grand(module.double(), X, y)  # in float64
-        row = {"network": name, "rows": len(X)}
-        row |= {key: seconds[key] for key in ("loop", "vmap", "ours")}
-        row["loop / ours"] = seconds["loop"] / seconds["ours"]
-        row["vmap / ours"] = seconds["vmap"] / seconds["ours"]
-        row["largest relative error"] = relative_error(scores["ours"], exact)
-        row["that of the loop"] = relative_error(scores["loop"], exact)
-        rows.append(row)
+    rows = [compare(name, X, y) for name in VMAP_BATCH]
     print("Seconds for the GraNd scores of full Fashion-MNIST, one thread:")
     print(table(rows))
     store("data_pruning_grand", rows)
-
-
-def once(work):
-    import time
-
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
-def relative_error(found, exact):
-    """Return the largest error relative to the norm, over norms above 1e-3."""
-    large = exact > 1e-3
-    return float(np.abs(found[large] / exact[large] - 1).max())
 
 
 if __name__ == "__main__":

@@ -36,6 +36,23 @@ INSTANCES = [
     NetworkClassifier(**SMALL, early_stopping=True, max_epochs=40),
     DRoPSampler(LogisticRegression(max_iter=1000), random_state=0),
     DRoPSampler(validation=2, random_state=0),
+    DRoPSampler(
+        NetworkClassifier(**SMALL),
+        scorer="grand",
+        quota="auto",
+        warm_start=True,
+        random_state=0,
+    ),
+    DRoPSampler(
+        LogisticRegression(max_iter=1000),
+        scorer="el2n",
+        keep="middle",
+        n_steps=2,
+        random_state=0,
+    ),
+    DRoPSampler(
+        LogisticRegression(), scorer="k_center", quota="strategyq", random_state=0
+    ),
     EffectiveSparsityPruner(NetworkClassifier(**SMALL), sparsity=0.5, random_state=0),
     EffectiveSparsityPruner(
         NetworkClassifier(**SMALL),

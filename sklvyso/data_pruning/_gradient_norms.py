@@ -160,7 +160,7 @@ def grand(
                 squares = OneByOneSquares(module)
                 norms = _norms(squares, rows.take(batch), codes[batch], labels)
             _check_finite(norms, np.arange(start, len(rows)))
-            scores[batch] = norms
+            scores[batch] = norms.cpu().numpy()
     return scores
 
 
@@ -178,7 +178,7 @@ class _Rows:
     """
 
     def __init__(self, module: nn.Module, X: Any, like: Tensor):
-        self.data: Any = X.detach() if isinstance(X, Tensor) else _array(X)
+        self.data: Any = X.detach() if isinstance(X, Tensor) else as_numbers("X", X)
         if not self.data.ndim or not len(self.data):
             raise ValueError(
                 "X must hold at least one row. Got shape "
@@ -214,11 +214,6 @@ class _Rows:
         return torch.from_numpy(codes).to(self.like.device)
 
 
-def _array(X: Any) -> np.ndarray:
-    array = np.asarray(X)
-    return as_numbers("X", array, (array.ndim,))
-
-
 def _begins_with_tokens(module: nn.Module) -> bool:
     """Return whether the first layer that has parameters is an embedding."""
     for layer in module.modules():
@@ -247,7 +242,7 @@ def _choose(module: nn.Module, method: str, some: Tensor, few: np.ndarray) -> An
     # Autograd one row at a time is the judge, on the label with the largest loss.
     codes = torch.zeros(len(some), dtype=torch.int64, device=some.device)
     expected = loop(some.clone(), codes, least_probable)[1]
-    _check_finite(sum(expected.values()).sum(0).cpu().numpy(), few)
+    _check_finite(torch.stack(list(expected.values())).sum((0, 1)), few)
     for name in ("layerwise", "vmap") if method == "auto" else (method,):
         # A failure of any kind means that the way does not suit the module.
         try:
@@ -279,18 +274,17 @@ def _check_agreement(
             raise ValueError(f"the gradient of {name!r} differs from that of autograd")
 
 
-def _norms(squares: Any, X: Tensor, codes: Tensor, labels: Labels) -> np.ndarray:
+def _norms(squares: Any, X: Tensor, codes: Tensor, labels: Labels) -> Tensor:
     weights, parts = squares(X, codes, labels)
     total = sum(part.to(weights.dtype) for part in parts.values())
-    norms = (weights * torch.as_tensor(total).sqrt()).sum(0)
-    return norms.detach().cpu().numpy()
+    return (weights * torch.as_tensor(total).sqrt()).sum(0).detach()
 
 
-def _check_finite(scores: np.ndarray, rows: np.ndarray) -> None:
-    bad = np.flatnonzero(~np.isfinite(scores))
-    if len(bad):
+def _check_finite(norms: Tensor, rows: np.ndarray) -> None:
+    bad = (~norms.isfinite()).nonzero().flatten().tolist()
+    if bad:
         raise ValueError(
-            f"norms must be finite. Got {scores[bad[0]]} for row {rows[bad[0]]} "
+            f"norms must be finite. Got {norms[bad[0]].item()} for row {rows[bad[0]]} "
             "instead: look for NaN or infinity in X, or in the weights of the module."
         )
 

@@ -283,10 +283,21 @@ def flatten_images(X: Any) -> tuple[Any, tuple[int, ...] | None]:
 
 
 def for_model(model: Any, rows: Any, image_shape: tuple[int, ...] | None) -> Any:
-    """Return rows as a query model takes them: images if it knows images."""
+    """Return rows as a query model takes them.
+
+    Images if it knows images; the sparse columns of a data frame dense unless it knows
+    sparse rows.
+    """
+    if hasattr(rows, "sparse") and not _takes_sparse(model):
+        rows = rows.sparse.to_dense()
     if image_shape is None or not takes_images(model):
         return rows
     return rows.reshape(rows.shape[0], *image_shape)
+
+
+def _takes_sparse(model: Any) -> bool:
+    tags = getattr(model, "__sklearn_tags__", None)
+    return tags is None or bool(tags().input_tags.sparse)
 
 
 def like(rows: Any, others: Any) -> Any:

@@ -426,7 +426,16 @@ def own_features(model: Any, rows: Any) -> np.ndarray:
         rows = steps.transform(rows) if len(steps) else rows
     if hasattr(rows, "toarray"):
         rows = rows.toarray()
-    return np.asarray(rows).reshape(len(rows), -1)
+    values = np.asarray(rows)
+    if values.dtype.kind not in "fiub":
+        try:
+            values = values.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise type(error)(
+                "X must be numbers where features come from its columns: pass features, "
+                f"or an estimator whose earlier steps make numbers of it ({error})."
+            ) from error
+    return values.reshape(len(values), -1)
 
 
 def _gradient_norms(model: Any, rows: Any, y: np.ndarray) -> np.ndarray:

@@ -563,6 +563,9 @@ class DRoPSampler(BaseSampler):
         tags = super().__sklearn_tags__()
         tags.sampler_tags.sample_indices = True
         tags.input_tags.three_d_array = True
+        own = getattr(self.estimator, "__sklearn_tags__", None)
+        if own is not None and not isinstance(self.estimator, type):
+            tags.input_tags.sparse = own().input_tags.sparse
         return tags
 
     def __getstate__(self):

@@ -36,7 +36,9 @@ def check_codes(y: ArrayLike, n_rows: int, n_classes: int) -> np.ndarray:
     return codes.astype(np.int64)
 
 
-def as_numbers(name: str, values: Any, n_dimensions: tuple[int, ...]) -> np.ndarray:
+def as_numbers(
+    name: str, values: Any, n_dimensions: tuple[int, ...] | None = None
+) -> np.ndarray:
     """Return a real array with one of these numbers of dimensions, uncopied."""
     try:
         array = np.asarray(values)
@@ -47,7 +49,7 @@ def as_numbers(name: str, values: Any, n_dimensions: tuple[int, ...]) -> np.ndar
             f"{name} must be an array of real numbers. Got {type(values).__name__} "
             "instead."
         ) from error
-    if array.ndim not in n_dimensions:
+    if n_dimensions is not None and array.ndim not in n_dimensions:
         allowed = " or ".join(map(str, n_dimensions))
         raise ValueError(
             f"{name} must have {allowed} dimensions. Got shape {array.shape} instead."
