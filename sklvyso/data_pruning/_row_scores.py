@@ -432,8 +432,8 @@ def own_features(model: Any, rows: Any) -> np.ndarray:
             values = values.astype(np.float64)
         except (TypeError, ValueError) as error:
             raise type(error)(
-                "X must be numbers where features come from its columns: pass features, "
-                f"or an estimator whose earlier steps make numbers of it ({error})."
+                "X must be numbers where features come from its columns: pass "
+                f"features, or an estimator with steps that make numbers of it ({error})."
             ) from error
     return values.reshape(len(values), -1)
 
