@@ -433,7 +433,8 @@ def own_features(model: Any, rows: Any) -> np.ndarray:
         except (TypeError, ValueError) as error:
             raise type(error)(
                 "X must be numbers where features come from its columns: pass "
-                f"features, or an estimator with steps that make numbers of it ({error})."
+                "features, or an estimator with steps that make numbers of it "
+                f"({error})."
             ) from error
     return values.reshape(len(values), -1)
 
