@@ -261,6 +261,8 @@ def as_scores(values: Any, name: str, n_rows: int | None = None) -> np.ndarray:
         If they are none.
     """
     try:
+        if np.iscomplexobj(values):
+            raise ValueError("they are complex")
         scores = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must be numbers, one a row: {error}") from error

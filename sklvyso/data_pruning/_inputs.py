@@ -139,7 +139,14 @@ def validate(
 
 def _encode(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the sorted distinct values, and the place of each row's among them."""
-    names, codes = np.unique(values, return_inverse=True)
+    try:
+        names, codes = np.unique(values, return_inverse=True)
+    except TypeError as error:
+        kinds = sorted({type(value).__name__ for value in values.tolist()})
+        raise TypeError(
+            f"y must hold labels that can be sorted, all numbers or all texts. Got "
+            f"{kinds}."
+        ) from error
     return names, codes.astype(np.int32)
 
 

@@ -318,8 +318,9 @@ def _score_without_models(settings, name, data, extras, measured) -> None:
     """Take scores from arrays, a callable, or given features."""
     n_rows = len(data.y)
     if name == "array":
+        parameter = "scorer" if extras.scores is None else "scores"
         given = settings.scorer if extras.scores is None else extras.scores
-        measured.scores = as_scores(given, "scorer", n_rows)
+        measured.scores = as_scores(given, parameter, n_rows)
     elif name == "callable":
         values = settings.scorer(data.original, data.y)
         measured.scores = as_scores(values, "what scorer returns", n_rows)

@@ -552,7 +552,7 @@ class DRoPSampler(BaseSampler):
         measured = _measurements.load(path)
         choice = choose(self, measured)
         self._start(measured)
-        self._keep_models(Models())
+        self._keep_models(Models(), False)
         self._take(choice, measured, self)
         return self
 
@@ -602,8 +602,9 @@ class DRoPSampler(BaseSampler):
             measured, models, choice = choose_by_steps(
                 self, data, extras, numbers, known, n_select
             )
+        is_known = hasattr(self, "_measured") and known is self._measured
         self._start(measured)
-        self._keep_models(models)
+        self._keep_models(models, is_known)
         self._data = X, y
         self._take(choice, measured, self)
 
@@ -638,8 +639,6 @@ class DRoPSampler(BaseSampler):
         last = getattr(self, "_measured", None)
         if print_ is not None and last is not None and last.fingerprint == print_:
             return last
-        self.query_estimators_: list = []
-        self.score_estimators_: list = []
         return Measurements(
             classes=data.classes,
             class_codes=data.class_codes,
@@ -659,12 +658,11 @@ class DRoPSampler(BaseSampler):
         self.scores_ = measured.scores
         self.training_dynamics_ = measured.dynamics
 
-    def _keep_models(self, models: Models) -> None:
-        """Take models that were trained now; others stay with a warm start."""
+    def _keep_models(self, models: Models, is_known: bool) -> None:
+        """Take models that were trained now; after a warm start others stay."""
         for name, trained in vars(models).items():
-            own = f"{name}_estimators_"
-            if trained or not hasattr(self, own):
-                setattr(self, own, trained)
+            if trained or not is_known:
+                setattr(self, f"{name}_estimators_", trained)
 
     def _take(self, choice: Choice, measured: Measurements, settings: Any) -> None:
         """Set the attributes that describe a choice."""

@@ -431,6 +431,7 @@ def test_steps_need_something_to_measure(blobs):
         ({"scorer": [1.0, 2.0]}, ValueError, r"300 numbers, one a row. Got shape \(2,"),
         ({"scorer": lambda X, y: [np.nan] * 300}, ValueError, "Got 300 of 300"),
         ({"scorer": lambda X, y: None}, ValueError, "what scorer returns must be"),
+        ({"scorer": np.ones(300) * 1j}, ValueError, "scorer must be.*complex"),
         (
             {"scorer": "grand", "estimator": LogisticRegression()},
             TypeError,
@@ -493,3 +494,23 @@ def test_bad_scorers_are_named(blobs, options, error, message):
     settings = {"estimator": NETWORK, "random_state": 0} | ALONE | options
     with pytest.raises(error, match=message):
         DRoPSampler(**settings).fit(*blobs)
+
+
+def test_a_failed_fit_leaves_the_last_one(blobs):
+    X, y = blobs
+    sampler = DRoPSampler(LogisticRegression(), scorer="el2n", random_state=0)
+    sampler.fit(X, y)
+    before = {name: vars(sampler)[name] for name in vars(sampler) if name.endswith("_")}
+    sampler.set_params(scorer=lambda X, y: [1.0])
+    with pytest.raises(ValueError, match="what scorer returns"):
+        sampler.fit(X, y)
+    for name, value in before.items():
+        assert vars(sampler)[name] is value
+    sampler.resample(density=0.2)
+    assert sampler.target_size_ == 60
+
+
+def test_labels_that_cannot_be_sorted_are_named(blobs):
+    mixed = np.array(["a", 1, 2.5], dtype=object)[np.sort(blobs[1])]
+    with pytest.raises(TypeError, match="y must hold labels that can be sorted"):
+        DRoPSampler(quota="uniform").fit(blobs[0], mixed)
