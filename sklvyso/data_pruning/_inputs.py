@@ -103,9 +103,7 @@ class PruningData:
 
 def as_labels(y: Any) -> np.ndarray:
     """Return labels as an array of shape (n,); an indicator becomes classes."""
-    check_classification_targets(y)
-    y, _ = check_target_type(y, indicate_one_vs_all=True)
-    return column_or_1d(y, warn=True)
+    return column_or_1d(_check_targets(y), warn=True)
 
 
 def validate(
@@ -116,8 +114,7 @@ def validate(
     ``needs_numbers`` says that the default query model will be trained on ``X``; else
     mixed columns, missing values and texts are the business of the user's model.
     """
-    check_classification_targets(y)
-    y, _ = check_target_type(y, indicate_one_vs_all=True)
+    y = _check_targets(y)
     rows, column, y, image_shape = _check_rows(
         sampler, X, y, needs_numbers=needs_numbers, reset=True
     )
@@ -139,15 +136,23 @@ def validate(
 
 def _encode(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the sorted distinct values, and the place of each row's among them."""
-    try:
-        names, codes = np.unique(values, return_inverse=True)
-    except TypeError as error:
-        kinds = sorted({type(value).__name__ for value in values.tolist()})
-        raise TypeError(
-            f"y must hold labels that can be sorted, all numbers or all texts. Got "
-            f"{kinds}."
-        ) from error
+    names, codes = np.unique(values, return_inverse=True)
     return names, codes.astype(np.int32)
+
+
+def _check_targets(y: Any) -> Any:
+    """Check labels; an indicator of one class against all becomes classes."""
+    try:
+        check_classification_targets(y)
+    except TypeError as error:
+        if not isinstance(y, np.ndarray | list | tuple) and not hasattr(y, "iloc"):
+            raise
+        kinds = sorted({type(value).__name__ for value in np.ravel(y).tolist()})
+        raise TypeError(
+            "y must hold labels that can be sorted, all numbers or all texts. Got "
+            f"{kinds} instead."
+        ) from error
+    return check_target_type(y, indicate_one_vs_all=True)[0]
 
 
 def _check_rows(sampler, X, y, *, needs_numbers, reset):
