@@ -8,7 +8,6 @@ Early in Training", NeurIPS 2021.
 # SPDX-License-Identifier: BSD-3-Clause
 
 import warnings
-from collections.abc import Callable
 from numbers import Integral
 from typing import Any
 
@@ -17,31 +16,22 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from sklvyso.data_pruning._label_directions import (
+from sklvyso.data_pruning._score_inputs import as_numbers, check_codes
+from sklvyso.networks import (
+    GRADIENT_METHODS,
     Labels,
+    NoClosedFormError,
+    OneByOneSquares,
+    borrowed,
+    check_finite_norms,
     every_class,
     given,
-    least_probable,
+    gradient_squares,
     most_probable,
-)
-from sklvyso.data_pruning._layer_gradients import LayerwiseSquares, NoClosedFormError
-from sklvyso.data_pruning._row_gradients import (
-    OneByOneSquares,
-    VectorizedSquares,
-    borrowed,
     trainable_parameters,
 )
-from sklvyso.data_pruning._score_inputs import as_numbers, check_codes
 
-_METHODS: dict[str, Callable[[nn.Module], Any]] = {
-    "layerwise": LayerwiseSquares,
-    "vmap": VectorizedSquares,
-    "loop": OneByOneSquares,
-}
 _UNLABELLED: dict[str, Labels] = {"max": most_probable, "avg": every_class}
-# Agreement of squared norms with those of single rows on which a method is trusted.
-_TOLERANCES = {torch.float64: 1e-8, torch.float32: 1e-3}
-_LOOSE = 2e-2  # half precision, and float32 on devices that multiply in less
 
 
 def grand(
@@ -115,7 +105,7 @@ def grand(
     References
     ----------
     .. [1] Paul, Ganguli, Dziugaite, "Deep Learning on a Data Diet: Finding Important
-       Examples Early in Training", NeurIPS 2021, Definition 2.1.
+       Examples Early in Training", NeurIPS 2021.
     .. [2] Goodfellow, "Efficient Per-Example Gradient Computations", 2015.
     .. [3] Rochette, Manoel, Tramel, "Efficient Per-Example Gradient Computations in
        Convolutional Neural Networks", 2019.
@@ -145,7 +135,7 @@ def grand(
         few = np.unique([0, len(rows) // 2, len(rows) - 1])
         some = rows.take(few)
         codes = rows.codes(y, _n_classes(module, some))
-        squares = _choose(module, method, some, few)
+        squares = gradient_squares(module, method, some, few)
         labels = _UNLABELLED[unlabelled] if y is None else given
         step = min(int(batch_size), squares.batch_size(some))
         scores = np.empty(len(rows))
@@ -159,7 +149,7 @@ def grand(
                 # These rows take another path than those that it was tried on.
                 squares = OneByOneSquares(module)
                 norms = _norms(squares, rows.take(batch), codes[batch], labels)
-            _check_finite(norms, np.arange(start, len(rows)))
+            check_finite_norms(norms, np.arange(start, len(rows)))
             scores[batch] = norms.cpu().numpy()
     return scores
 
@@ -234,59 +224,10 @@ def _n_classes(module: nn.Module, X: Tensor) -> int:
     return logits.shape[1]
 
 
-def _choose(module: nn.Module, method: str, some: Tensor, few: np.ndarray) -> Any:
-    """Return the asked or the fastest way that agrees with the loop on some rows."""
-    loop = OneByOneSquares(module)
-    if method == "loop":
-        return loop
-    # Autograd one row at a time is the judge, on the label with the largest loss.
-    codes = torch.zeros(len(some), dtype=torch.int64, device=some.device)
-    expected = loop(some.clone(), codes, least_probable)[1]
-    _check_finite(torch.stack(list(expected.values())).sum((0, 1)), few)
-    for name in ("layerwise", "vmap") if method == "auto" else (method,):
-        # A failure of any kind means that the way does not suit the module.
-        try:
-            squares = _METHODS[name](module)
-            found = squares(some.clone(), codes, least_probable)[1]
-            _check_agreement(found, expected, some)
-        except Exception as error:
-            if method == name:
-                raise ValueError(
-                    f"method={name!r} does not apply to this module: {error}. Use "
-                    "'auto' instead."
-                ) from error
-        else:
-            return squares
-    return loop
-
-
-def _check_agreement(
-    found: dict[str, Tensor], expected: dict[str, Tensor], X: Tensor
-) -> None:
-    """Complain if squares of single parameters differ by more than rounding."""
-    values = next(iter(expected.values()))
-    is_exact = X.device.type == "cpu" or values.dtype == torch.float64
-    tolerance = _TOLERANCES.get(values.dtype, _LOOSE) if is_exact else _LOOSE
-    total = sum(expected.values(), torch.zeros_like(values))
-    for name, square in expected.items():
-        gap = (found.get(name, torch.zeros_like(square)) - square).abs()
-        if not (gap <= tolerance * (square + 1e-3 * total)).all():
-            raise ValueError(f"the gradient of {name!r} differs from that of autograd")
-
-
 def _norms(squares: Any, X: Tensor, codes: Tensor, labels: Labels) -> Tensor:
     weights, parts = squares(X, codes, labels)
     total = sum(part.to(weights.dtype) for part in parts.values())
     return (weights * torch.as_tensor(total).sqrt()).sum(0).detach()
-
-
-def _check_finite(norms: Tensor, rows: np.ndarray) -> None:
-    bad = (~norms.isfinite()).nonzero().flatten().tolist()
-    if bad:
-        raise ValueError(
-            f"norms must be finite. Got {norms[bad[0]].item()} for row {rows[bad[0]]} "
-            "instead: look for NaN or infinity in X, or in the weights of the module."
-        )
 
 
 def _check_options(unlabelled: Any, batch_size: Any, method: Any) -> None:
@@ -297,7 +238,7 @@ def _check_options(unlabelled: Any, batch_size: Any, method: Any) -> None:
     is_integer = isinstance(batch_size, Integral) and not isinstance(batch_size, bool)
     if not is_integer or batch_size < 1:
         raise ValueError(f"batch_size must be an int >= 1. Got {batch_size!r} instead.")
-    if not isinstance(method, str) or method not in ("auto", *_METHODS):
+    if not isinstance(method, str) or method not in ("auto", *GRADIENT_METHODS):
         raise ValueError(
             "method must be 'auto', 'layerwise', 'vmap' or 'loop'. Got "
             f"{method!r} instead."

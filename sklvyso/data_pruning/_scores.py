@@ -63,7 +63,7 @@ def el2n(
     References
     ----------
     .. [1] Paul, Ganguli, Dziugaite, "Deep Learning on a Data Diet: Finding Important
-       Examples Early in Training", NeurIPS 2021, Definition 2.2.
+       Examples Early in Training", NeurIPS 2021.
 
     Examples
     --------
@@ -143,7 +143,7 @@ def prototype_distance(Z: ArrayLike, y: ArrayLike) -> np.ndarray:
     References
     ----------
     .. [1] Sorscher, Geirhos, Shekhar, Ganguli, Morcos, "Beyond neural scaling laws:
-       beating power law scaling via data pruning", NeurIPS 2022, Section 5.
+       beating power law scaling via data pruning", NeurIPS 2022.
 
     Examples
     --------
@@ -277,7 +277,7 @@ def dynamic_uncertainty(p_true: ArrayLike, window: int = 10) -> np.ndarray:
     References
     ----------
     .. [1] He, Yang, Huang, Zhao, "Large-scale Dataset Pruning with Dynamic
-       Uncertainty", CVPR Workshops 2024, Equations 2 and 3.
+       Uncertainty", CVPR Workshops 2024.
 
     Examples
     --------
@@ -340,7 +340,7 @@ def area_under_margin(logits: ArrayLike, y: ArrayLike) -> np.ndarray:
     References
     ----------
     .. [1] Pleiss, Zhang, Elenberg, Weinberger, "Identifying Mislabeled Data using the
-       Area Under the Margin Ranking", NeurIPS 2020, Equation 2.
+       Area Under the Margin Ranking", NeurIPS 2020.
 
     Examples
     --------

@@ -11,6 +11,11 @@ from sklvyso.networks._adopt import (
 )
 from sklvyso.networks._arrays import as_rows, torch_shape
 from sklvyso.networks._classifier import NetworkClassifier
+
+# Shared by the rooms, not public.
+from sklvyso.networks._gradient_squares import GRADIENT_METHODS as GRADIENT_METHODS
+from sklvyso.networks._gradient_squares import check_finite_norms as check_finite_norms
+from sklvyso.networks._gradient_squares import gradient_squares as gradient_squares
 from sklvyso.networks._initialization import initialize
 from sklvyso.networks._inspection import (
     dropout_layers,
@@ -18,8 +23,17 @@ from sklvyso.networks._inspection import (
     logits_module,
     penultimate_features,
 )
+from sklvyso.networks._label_directions import Labels as Labels
+from sklvyso.networks._label_directions import every_class as every_class
+from sklvyso.networks._label_directions import given as given
+from sklvyso.networks._label_directions import most_probable as most_probable
+from sklvyso.networks._layer_gradients import LayerwiseSquares as LayerwiseSquares
+from sklvyso.networks._layer_gradients import NoClosedFormError as NoClosedFormError
 from sklvyso.networks._random import draw_seed, torch_seed
 from sklvyso.networks._registry import available_networks, make_network
+from sklvyso.networks._row_gradients import OneByOneSquares as OneByOneSquares
+from sklvyso.networks._row_gradients import borrowed as borrowed
+from sklvyso.networks._row_gradients import trainable_parameters as trainable_parameters
 from sklvyso.networks._scoring import scoring_batches
 from sklvyso.networks._skorch_classifier import SkorchClassifier
 from sklvyso.networks._weight_masks import held_at_zero

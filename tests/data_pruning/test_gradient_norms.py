@@ -62,7 +62,7 @@ def test_norms_are_those_of_autograd_one_row_at_a_time(name):
 
 @pytest.mark.parametrize("name", LAYERWISE)
 def test_closed_forms_apply_and_are_exact(name, monkeypatch):
-    monkeypatch.setattr("sklvyso.data_pruning._layer_squares._CHUNK_SIZE", 300)
+    monkeypatch.setattr("sklvyso.networks._layer_squares._CHUNK_SIZE", 300)
     module, X, y = make(name)
     found = grand(module, X, y, method="layerwise")
     np.testing.assert_allclose(found, gradient_norms(module, X, y), rtol=1e-9)

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from sklvyso.data_pruning._label_directions import Labels
-from sklvyso.data_pruning._layer_squares import RULES
+from sklvyso.networks._label_directions import Labels
+from sklvyso.networks._layer_squares import RULES
 
 # Bytes of what the layers take and give in one batch.
 _ACTIVATION_BYTES = 2**27

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vjp, vmap
 
-from sklvyso.data_pruning._label_directions import Labels
+from sklvyso.networks._label_directions import Labels
 
 # Bytes of the gradients that are held at once.
 _GRADIENT_BYTES = 2**28
