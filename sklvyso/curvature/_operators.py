@@ -17,6 +17,7 @@ import torch
 from scipy.sparse.linalg import LinearOperator
 from torch import Tensor, nn
 
+from sklvyso.curvature import _exact
 from sklvyso.curvature._problem import Problem, errors, log_probabilities
 
 # Bytes of the graphs of all batches that an operator keeps between products.
@@ -106,6 +107,63 @@ class CurvatureOperator(LinearOperator):
         dtype = np.float64 if problem.dtype == torch.float64 else np.float32
         LinearOperator.__init__(self, dtype=np.dtype(dtype), shape=(n, n))
         self._kept: list[Product] | None = None
+
+    def exact_trace_by_parameter(self) -> dict[str, float]:
+        """Return the exact trace, split by parameter, without probe vectors.
+
+        Returns
+        -------
+        traces : dict of str to float
+            They add up to the trace.
+
+        Raises
+        ------
+        ValueError
+            If no exact formula is proved to apply; the message says why.
+        """
+        raise NotImplementedError
+
+    def exact_trace(self) -> float:
+        """Return the exact trace without probe vectors.
+
+        Returns
+        -------
+        trace : float
+            To rounding.
+
+        Raises
+        ------
+        ValueError
+            If no exact formula is proved to apply; the message says why.
+        """
+        return float(sum(self.exact_trace_by_parameter().values()))
+
+    def exact_frobenius_norm(self) -> float:
+        """Return the exact Frobenius norm without probe vectors.
+
+        Returns
+        -------
+        norm : float
+            To rounding.
+
+        Raises
+        ------
+        ValueError
+            Unless this is the Gauss-Newton part of few rows and outputs.
+        """
+        raise ValueError(
+            "operator must be the Gauss-Newton part for an exact Frobenius norm. Got "
+            f"a {type(self).__name__}."
+        )
+
+    def _refuse_unless_piecewise_linear(self) -> None:
+        reason = _exact.why_not_exact(self.problem)
+        if reason is not None:
+            raise ValueError(
+                "The trace has an exact formula where logits are linear in pieces in "
+                f"each parameter tensor, which is not proved here: {reason}. Use "
+                "method='hutchinson', or 'auto'."
+            )
 
     # -- products -----------------------------------------------------------------
 
@@ -243,6 +301,26 @@ class HessianOperator(CurvatureOperator):
     ((9, 9), 0.0)
     """
 
+    def exact_trace_by_parameter(self) -> dict[str, float]:
+        """Return the exact trace, split by parameter, without probe vectors.
+
+        That of the Gauss-Newton part, where the rest is proved to have none: where
+        logits are linear in pieces in each parameter tensor.
+
+        Returns
+        -------
+        traces : dict of str to float
+            They add up to the trace.
+
+        Raises
+        ------
+        ValueError
+            If that is not proved (smooth activations, tensors used twice, attention);
+            the message says why.
+        """
+        self._refuse_unless_piecewise_linear()
+        return _exact.trace_by_parameter(self.problem)
+
     def _batch_product(self, X, y):
         problem = self.problem
         logits = problem.logits(X) / problem.temperature
@@ -290,6 +368,22 @@ class ResidualOperator(CurvatureOperator):
     >>> float(abs(operator @ np.ones(9)).max())
     0.0
     """
+
+    def exact_trace_by_parameter(self) -> dict[str, float]:
+        """Return zeros where logits are linear in pieces in each parameter tensor.
+
+        Returns
+        -------
+        traces : dict of str to float
+            All 0.
+
+        Raises
+        ------
+        ValueError
+            If that is not proved; the message says why.
+        """
+        self._refuse_unless_piecewise_linear()
+        return dict.fromkeys(self.problem.names, 0.0)
 
     def _batch_product(self, X, y):
         problem = self.problem
@@ -352,6 +446,33 @@ class GaussNewtonOperator(CurvatureOperator):
     >>> bool(np.linalg.eigvalsh(operator.to_dense()).min() > -1e-15)
     True
     """
+
+    def exact_trace_by_parameter(self) -> dict[str, float]:
+        """Return the exact trace, split by parameter, for any module.
+
+        Returns
+        -------
+        traces : dict of str to float
+            They add up to ``mean_i sum_k p_ik ||d z_ik - sum_l p_il d z_il||^2``; layer
+            by layer in closed form where there is one.
+        """
+        return _exact.trace_by_parameter(self.problem)
+
+    def exact_frobenius_norm(self) -> float:
+        """Return the exact Frobenius norm by the Gram matrix of rows and outputs.
+
+        Returns
+        -------
+        norm : float
+            To rounding.
+
+        Raises
+        ------
+        ValueError
+            If rows times outputs are more than 6,000, or layers are not linear and the
+            Jacobian would take more than 1 GB.
+        """
+        return _exact.frobenius_norm(self.problem)
 
     def _batch_product(self, X, y):
         problem = self.problem

@@ -70,6 +70,9 @@ class Problem:
         reduction: str,
     ):
         _check_settings(module, temperature, batch_size, reduction)
+        # Found once, by the exact formulas.
+        self.squares: Any = None
+        self.reason: str | None = None
         self.names = parameter_names(module, params)
         self.module = _copied(module)
         named = dict(self.module.named_parameters())
@@ -149,6 +152,7 @@ class Problem:
             At the same values; the tensors are shared.
         """
         part = copy.copy(self)
+        part.squares = part.reason = None
         part.names = [
             name for name in parameter_names(self.module, params) if name in self.names
         ]

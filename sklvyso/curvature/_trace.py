@@ -249,7 +249,9 @@ def _symmetric_matrix(values: Any) -> Any:
     _check_real(matrix.dtype)
     if matrix.dtype.kind not in "fiub":
         raise ValueError(f"operator must be of numbers. Got {matrix.dtype} instead.")
-    matrix = csr_array(matrix, dtype=float) if issparse(matrix) else matrix.astype(float)
+    matrix = (
+        csr_array(matrix, dtype=float) if issparse(matrix) else matrix.astype(float)
+    )
     check_finite("Entries of operator", matrix.data if issparse(matrix) else matrix)
     check_symmetric(abs(matrix - matrix.T).max(), abs(matrix).max())
     return matrix

@@ -24,6 +24,7 @@ from sklvyso.networks._inspection import (
     penultimate_features,
 )
 from sklvyso.networks._label_directions import Labels as Labels
+from sklvyso.networks._label_directions import error_directions as error_directions
 from sklvyso.networks._label_directions import every_class as every_class
 from sklvyso.networks._label_directions import given as given
 from sklvyso.networks._label_directions import most_probable as most_probable

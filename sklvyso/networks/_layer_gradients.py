@@ -24,7 +24,7 @@ class NoClosedFormError(ValueError):
 
 
 @dataclass
-class _Call:
+class LayerCall:
     """What one layer took, and where its output is in the graph of autograd."""
 
     inputs: Tensor
@@ -64,7 +64,7 @@ class LayerwiseSquares:
         labels : callable
             From logits and codes to the directions along which to differentiate.
         """
-        logits, calls = self._forward(X)
+        logits, calls = self.forward(X)
         weights, directions = labels(logits.detach(), codes)
         edges = [call.edge for call in calls.values()]
         squares: dict[str, list[Tensor]] = {}
@@ -77,11 +77,14 @@ class LayerwiseSquares:
                 allow_unused=True,
             )
             for name, delta in zip(calls, deltas, strict=True):
-                for key, square in self._squares(name, calls[name], delta).items():
+                for key, square in self.squares(name, calls[name], delta).items():
                     squares.setdefault(f"{name}.{key}".lstrip("."), []).append(square)
         return weights, {name: torch.stack(rows) for name, rows in squares.items()}
 
-    def _squares(self, name: str, call: _Call, delta: Tensor | None):
+    def squares(
+        self, name: str, call: LayerCall, delta: Tensor | None
+    ) -> dict[str, Tensor]:
+        """Return squares of one layer along one direction, by parameter."""
         if delta is None:  # computed, but without influence on the logits
             return {}
         layer = self.layers[name]
@@ -90,13 +93,13 @@ class LayerwiseSquares:
 
     def batch_size(self, X: Tensor) -> int:
         """Return how many rows may come at once, measured on a few."""
-        _, calls = self._forward(X)
+        _, calls = self.forward(X)
         n_bytes = sum(call.n_bytes for call in calls.values())
         return max(1, _ACTIVATION_BYTES * len(X) // max(1, n_bytes))
 
-    def _forward(self, X: Tensor) -> tuple[Tensor, dict[str, _Call]]:
+    def forward(self, X: Tensor) -> tuple[Tensor, dict[str, LayerCall]]:
         """Return logits and what each layer did."""
-        calls: list[tuple[str, _Call]] = []
+        calls: list[tuple[str, LayerCall]] = []
         handles = []
         try:
             for name, layer in self.layers.items():
@@ -170,7 +173,7 @@ def _check_options(where: str, layer: Any) -> None:
         raise NoClosedFormError(f"{where} rescales its weight or its gradient")
 
 
-def _recorded_call(name: str, n_rows: int, args: Any, output: Any) -> _Call:
+def _recorded_call(name: str, n_rows: int, args: Any, output: Any) -> LayerCall:
     if not args or not isinstance(args[0], Tensor):
         raise NoClosedFormError(f"layer {name!r} is called by keyword")
     inputs = args[0].detach()
@@ -182,4 +185,4 @@ def _recorded_call(name: str, n_rows: int, args: Any, output: Any) -> _Call:
     if not output.requires_grad:
         raise NoClosedFormError(f"layer {name!r} is cut off from the gradient")
     n_bytes = inputs.nbytes + output.nbytes
-    return _Call(inputs, get_gradient_edge(output), n_bytes)
+    return LayerCall(inputs, get_gradient_edge(output), n_bytes)
