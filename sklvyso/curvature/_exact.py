@@ -88,10 +88,29 @@ def _squares(problem: Problem) -> Any:
     """Return the verified way to squared gradients; it is found once."""
     if problem.squares is None:
         few = np.unique([0, problem.n_rows // 2, problem.n_rows - 1])
+        _check_rows_are_independent(problem, few)
         problem.squares = gradient_squares(
             problem.module, "auto", problem.X[few].clone(), few
         )
     return problem.squares
+
+
+def _check_rows_are_independent(problem: Problem, few: np.ndarray) -> None:
+    """Refuse modules whose logits of a row depend on the batch it comes in."""
+    step = problem.batch_size
+    for i in few:
+        start = i // step * step
+        with torch.no_grad():
+            batch = problem.logits(problem.X[start : start + step].clone())
+            try:
+                alone = problem.logits(problem.X[i : i + 1].clone())[0]
+            except (ValueError, RuntimeError):  # batch statistics of one row
+                alone = torch.full_like(batch[0], torch.inf)
+        if (batch[i - start] - alone).abs().max() > 1e-3 * batch.abs().max():
+            raise ValueError(
+                "The exact trace goes row by row, and the logits of a row depend on the "
+                "other rows of its batch here. Use method='hutchinson'."
+            )
 
 
 def why_not_exact(problem: Problem) -> str | None:

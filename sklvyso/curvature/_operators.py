@@ -455,6 +455,11 @@ class GaussNewtonOperator(CurvatureOperator):
         traces : dict of str to float
             They add up to ``mean_i sum_k p_ik ||d z_ik - sum_l p_il d z_il||^2``; layer
             by layer in closed form where there is one.
+
+        Raises
+        ------
+        ValueError
+            If the logits of a row depend on the rest of its batch.
         """
         return _exact.trace_by_parameter(self.problem)
 

@@ -49,8 +49,7 @@ def trace(
         eigenvalues dominate. ``"auto"``: exact where that applies, else Hutchinson.
     n_probes : int, default=100
         Products with the operator, >= 2; >= 4 for ``"hutch++"`` and ``"xtrace"``, which
-        keep up to a third and three times half of them in memory. Not used where the
-        trace is exact.
+        hold as many vectors in memory and are exact from P products on.
     random_state : int, RandomState instance or None, default=None
         Draws the probes. None draws anew each time; the global generator is not used.
 
@@ -113,6 +112,8 @@ def trace(
         value = exact_value(operator, "exact_trace", np.trace, method)
         if value is not None:
             return value, 0.0
+    if method in ("hutch++", "xtrace") and n_probes >= operator.shape[0]:
+        return float(np.trace(dense_matrix(operator))), 0.0
     estimate = ESTIMATES.get(method, _hutchinson)
     return estimate(operator, int(n_probes), random_generator(random_state))
 
@@ -127,7 +128,7 @@ def _hutchinson(operator, n_probes, random) -> tuple[float, float]:
 def _hutch_plus_plus(operator, n_probes, random) -> tuple[float, float]:
     """Return the trace on a sketched range plus Hutchinson's on its complement."""
     n = operator.shape[0]
-    n_sketch = min(n_probes // 3, n)
+    n_sketch = n_probes // 3
     sketch = np.concatenate(list(probe_blocks(n, n_sketch, random)), axis=1)
     basis = _range_of(products(operator, sketch))[0]
     inside = _column_dots(basis, products(operator, basis)).sum()
@@ -147,7 +148,7 @@ def _xtrace(operator, n_probes, random) -> tuple[float, float]:
     mean.
     """
     n = operator.shape[0]
-    vectors = random.standard_normal((min(n_probes // 2, n), n)).T
+    vectors = random.standard_normal((n_probes // 2, n)).T
     images = products(operator, vectors)
     basis, sizes, right = _range_of(images)
     core = basis.T @ products(operator, basis)  # A on the range

@@ -1,0 +1,323 @@
+"""Lanczos with full reorthogonalisation, restarts and a search for missed copies.
+
+Wu, Simon, "Thick-Restart Lanczos Method for Large Symmetric Eigenvalue Problems", SIAM
+J. Matrix Anal. Appl. 22(2), 2000.
+"""
+
+# Authors: The sklvyso developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from scipy.sparse.linalg import LinearOperator
+
+from sklvyso.curvature._trace import check_symmetric, products
+
+# What a residual of rounding alone amounts to, relative to the largest product.
+BREAKDOWN = 100 * np.finfo(np.float64).eps
+# Memory for the basis; 2 k + EXTRA_ROWS vectors are kept in any case.
+BASIS_BYTES = 2**30
+EXTRA_ROWS = 50
+# Products that are spent at most on one search for missed copies.
+SEARCH_STEPS = 20
+
+# What has to be large for an eigenvalue to be wanted.
+ORDERS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "LA": lambda values: values,
+    "SA": lambda values: -values,
+    "LM": abs,
+}
+
+
+class KrylovBasis:
+    """Orthonormal V that grows by a product at a time, with ``A V = V H + B C``.
+
+    B holds the vectors to multiply next, orthonormal and orthogonal to V: one for each
+    chain, that is for each random vector that was started from and has not yet led to
+    an invariant subspace. The eigenpairs (w, s) of H give Ritz pairs (w, V s) of A with
+    residual norm ``||C s||``, for plain chains, several chains and after restarts.
+
+    Parameters
+    ----------
+    operator : LinearOperator of shape (P, P)
+        Real and symmetric.
+    capacity : int
+        Columns of V at most.
+    random : RandomState
+        Draws the vectors that chains start from.
+    """
+
+    def __init__(
+        self, operator: LinearOperator, capacity: int, random: np.random.RandomState
+    ):
+        self.operator = operator
+        self.capacity = min(capacity, operator.shape[0])
+        self.random = random
+        self.size = 0
+        self.n_products = 0
+        self.scale = 0.0  # of the products so far, at most ||A||
+        self.vectors = np.empty((min(self.capacity, 32), operator.shape[0]))  # V'
+        self.projected = np.zeros((self.capacity, self.capacity))  # H
+        self.boundary: list[np.ndarray] = []  # columns of B
+        self.coupling: list[np.ndarray] = []  # rows of C
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether V spans the whole space."""
+        return self.size == self.operator.shape[0]
+
+    def start(self, vector: np.ndarray | None = None) -> None:
+        """Begin a chain with a vector, by default a random one outside V and B."""
+        if self.size + len(self.boundary) == self.operator.shape[0]:
+            return
+        if vector is None:
+            vector = self.random.standard_normal(self.operator.shape[0])
+        vector = vector / np.linalg.norm(vector)
+        self._orthogonalize(vector)
+        self.boundary.append(vector / np.linalg.norm(vector))
+        self.coupling.append(np.zeros(self.capacity))
+
+    def expand(self, chain: int) -> bool:
+        """Move the boundary vector of a chain to V; return whether the chain goes on.
+
+        V must be below its capacity.
+        """
+        row = self.size
+        vector, known = self.boundary.pop(chain), self.coupling.pop(chain)
+        image = products(self.operator, vector[:, None])[:, 0]
+        self.n_products += 1
+        self.scale = max(self.scale, float(np.linalg.norm(image)))
+        # What must come out, in few operations: what is left to remove is rounding.
+        used = np.flatnonzero(known[:row])
+        image -= known[used] @ self.vectors[used]
+        middle = vector @ image
+        image -= middle * vector
+        self._append(vector)
+        inside, across = self._orthogonalize(image)
+        check_symmetric(abs(inside[:row]).max(initial=0.0), self.scale)
+        self.projected[row, :row] = self.projected[:row, row] = known[:row]
+        self.projected[row, row] = middle + inside[row]
+        for coupling, amount in zip(self.coupling, across, strict=True):
+            coupling[row] = amount
+        length = np.linalg.norm(image)
+        if length <= BREAKDOWN * self.scale or self.is_complete:
+            return False
+        self.boundary.insert(chain, image / length)
+        self.coupling.insert(chain, np.zeros(self.capacity))
+        self.coupling[chain][row] = length
+        return True
+
+    def ritz(self, start: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return values, vectors in V and residual norms, of V from a column on."""
+        part = slice(start, self.size)
+        values, weights = np.linalg.eigh(self.projected[part, part])
+        if not self.coupling:
+            return values, weights, np.zeros(len(values))
+        coupling = np.array(self.coupling)[:, part]
+        return values, weights, np.linalg.norm(coupling @ weights, axis=0)
+
+    def compress(self, values: np.ndarray, weights: np.ndarray) -> None:
+        """Keep only some Ritz pairs: a thick restart."""
+        n_kept = len(values)
+        for start in range(0, self.vectors.shape[1], 2**14):
+            columns = slice(start, start + 2**14)
+            block = weights.T @ self.vectors[: self.size, columns]
+            self.vectors[:n_kept, columns] = block
+        for coupling in self.coupling:
+            coupling[:n_kept] = coupling[: self.size] @ weights
+            coupling[n_kept:] = 0.0
+        self.projected[:] = 0.0
+        self.projected[range(n_kept), range(n_kept)] = values
+        self.size = n_kept
+
+    def combine(self, weights: np.ndarray) -> np.ndarray:
+        """Return V times weights, shape (P, n)."""
+        return self.vectors[: self.size].T @ weights
+
+    def _append(self, vector: np.ndarray) -> None:
+        if self.size == len(self.vectors):
+            rows = min(2 * self.size, self.capacity)
+            grown = np.empty((rows, self.vectors.shape[1]))
+            grown[: self.size] = self.vectors
+            self.vectors = grown
+        self.vectors[self.size] = vector
+        self.size += 1
+
+    def _orthogonalize(self, vector: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Take V and B out of a vector, in place; return the parts along them.
+
+        As often as a pass takes out much of what was left; three times are enough.
+        """
+        basis = self.vectors[: self.size]
+        inside, across = np.zeros(self.size), np.zeros(len(self.boundary))
+        length = np.linalg.norm(vector)
+        for _ in range(3):
+            part = basis @ vector
+            vector -= part @ basis
+            inside += part
+            for index, other in enumerate(self.boundary):
+                amount = other @ vector
+                vector -= amount * other
+                across[index] += amount
+            before, length = length, np.linalg.norm(vector)
+            if length > 0.7 * before:
+                break
+        return inside, across
+
+
+class LeadingPairs(NamedTuple):
+    """The wanted Ritz pairs, best first."""
+
+    values: np.ndarray  # (k,)
+    residuals: np.ndarray  # (k,)
+    is_converged: np.ndarray  # (k,)
+    weights: np.ndarray  # (size, k), the vectors in the basis
+    basis: KrylovBasis
+
+    def vectors(self) -> np.ndarray:
+        """Return the Ritz vectors, shape (P, k)."""
+        return self.basis.combine(self.weights)
+
+
+def leading_pairs(
+    operator: LinearOperator,
+    k: int,
+    which: str,
+    *,
+    tol: float,
+    max_steps: int,
+    random: np.random.RandomState,
+) -> LeadingPairs:
+    """Return k extreme Ritz pairs after at most ``max(k, max_steps)`` products.
+
+    Parameters
+    ----------
+    operator : LinearOperator of shape (P, P)
+        Real and symmetric.
+    k : int
+        From 1 to P.
+    which : {"LA", "SA", "LM"}
+        Algebraically largest, smallest, or largest in magnitude.
+    tol : float
+        A pair has converged with a residual of at most ``tol`` times the largest
+        magnitude of the k, or of the size of rounding.
+    max_steps : int
+        Products at most.
+    random : RandomState
+        Draws starting vectors.
+
+    Returns
+    -------
+    pairs : LeadingPairs
+        Values descending, ascending for ``"SA"``, by magnitude for ``"LM"``.
+
+    Notes
+    -----
+    The space of one vector holds one copy of an eigenvalue only, and its Ritz values
+    converge without a sign that a copy is missing. So another random vector, outside
+    that space, is multiplied a few times, until Chebyshev's bound says that a copy
+    would have shown, 20 times at most. If one does, both spaces grow on together.
+    """
+    max_steps = max(k, max_steps)
+    capacity = max(BASIS_BYTES // (8 * operator.shape[0]), 2 * k + EXTRA_ROWS)
+    basis = KrylovBasis(operator, min(capacity, max_steps), random)
+    while True:
+        pairs = _grow(basis, k, which, tol, max_steps)
+        if not pairs.is_converged.all() or basis.is_complete:
+            return pairs
+        if basis.size + SEARCH_STEPS > basis.capacity < operator.shape[0]:
+            pairs = _restart(basis, k, which, tol)
+        n_steps = min(SEARCH_STEPS, max_steps - basis.n_products)
+        n_steps = min(n_steps, basis.capacity - basis.size)
+        if not _misses_one(basis, pairs, which, tol, n_steps):
+            # V has grown, but the pairs are combinations of its first columns.
+            rows = basis.size - len(pairs.weights)
+            return pairs._replace(weights=np.pad(pairs.weights, ((0, rows), (0, 0))))
+
+
+def _grow(basis, k, which, tol, max_steps) -> LeadingPairs:
+    """Multiply until the wanted pairs converge or the products are spent."""
+    chain, next_check = 0, k
+    while True:
+        is_spent = basis.n_products >= max_steps or basis.is_complete
+        if basis.size >= k and (basis.size >= next_check or is_spent):
+            pairs = _wanted(basis, k, which, tol)
+            if is_spent or pairs.is_converged.all():
+                return pairs
+            chain = _chain_to_grow(basis, pairs)
+            next_check = basis.size + max(1, basis.size // 20)
+        if basis.size == basis.capacity:
+            _restart(basis, k, which, tol)
+            next_check = basis.size + 1
+        if not basis.boundary:
+            basis.start()
+        if not basis.expand(chain):
+            chain = 0
+
+
+def _wanted(basis, k, which, tol) -> LeadingPairs:
+    values, weights, residuals = basis.ritz()
+    best = np.argsort(-ORDERS[which](values), kind="stable")[:k]
+    values, residuals = values[best], residuals[best]
+    floor = 10 * np.finfo(basis.operator.dtype or np.float64).eps * basis.scale
+    bar = max(tol * abs(values).max(), floor)
+    return LeadingPairs(values, residuals, residuals <= bar, weights[:, best], basis)
+
+
+def _chain_to_grow(basis, pairs) -> int:
+    """Return the chain that pairs without convergence have most of their residual in.
+
+    Without one, since all chains ended, a new chain will be the first.
+    """
+    if len(basis.coupling) < 2:
+        return 0
+    open_weights = pairs.weights[:, ~pairs.is_converged]
+    coupling = np.array(basis.coupling)[:, : len(open_weights)]
+    return int(np.linalg.norm(coupling @ open_weights, axis=1).argmax())
+
+
+def _restart(basis, k, which, tol) -> LeadingPairs:
+    """Keep the wanted pairs and as many of the next best; return the wanted ones."""
+    values, weights, _ = basis.ritz()
+    n_kept = min(k + max(k, 10), basis.size)
+    best = np.argsort(-ORDERS[which](values), kind="stable")[:n_kept]
+    basis.compress(values[best], weights[:, best])
+    return _wanted(basis, k, which, tol)
+
+
+def _misses_one(basis, pairs, which, tol, n_steps) -> bool:
+    """Search outside of V and B for an eigenvalue that belongs to the wanted ones."""
+    order, first = ORDERS[which], basis.size
+    least = order(pairs.values).min()
+    bar = least + tol * abs(pairs.values).max() + BREAKDOWN * basis.scale
+    n_chains = len(basis.boundary)
+    basis.start()
+    if len(basis.boundary) == n_chains:
+        return False
+    for step in range(1, n_steps + 1):
+        goes_on = basis.expand(n_chains)
+        values, _, residuals = basis.ritz(first)
+        keys = order(values)
+        if keys.max() > bar:
+            return True
+        edge = keys.max() + residuals[keys.argmax()]
+        low = -edge if which == "LM" else keys.min()
+        if not goes_on or step >= _steps_to_show(
+            least, low, edge, len(basis.vectors.T)
+        ):
+            return False
+    return False
+
+
+def _steps_to_show(wanted: float, low: float, edge: float, n_rows: int) -> float:
+    """Return after how many steps an eigenvalue above [low, edge] has shown.
+
+    A random vector has a share of about ``1 / sqrt(P)`` in it, which s steps multiply
+    by ``T_s(1 + 2 (wanted - edge) / (edge - low))``; ten times more for bad luck.
+    """
+    if wanted <= edge or edge <= low:
+        return np.inf
+    gap = (wanted - edge) / (edge - low)
+    return float(np.arccosh(10 * np.sqrt(n_rows)) / np.arccosh(1 + 2 * gap))
