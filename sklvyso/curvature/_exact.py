@@ -108,8 +108,8 @@ def _check_rows_are_independent(problem: Problem, few: np.ndarray) -> None:
                 alone = torch.full_like(batch[0], torch.inf)
         if (batch[i - start] - alone).abs().max() > 1e-3 * batch.abs().max():
             raise ValueError(
-                "The exact trace goes row by row, and the logits of a row depend on the "
-                "other rows of its batch here. Use method='hutchinson'."
+                "The exact trace goes row by row, and here the logits of a row depend "
+                "on the other rows of its batch. Use method='hutchinson'."
             )
 
 

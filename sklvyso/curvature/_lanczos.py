@@ -102,7 +102,8 @@ class KrylovBasis:
         for coupling, amount in zip(self.coupling, across, strict=True):
             coupling[row] = amount
         length = np.linalg.norm(image)
-        if length <= BREAKDOWN * self.scale or self.is_complete:
+        has_room = self.size + len(self.boundary) < self.operator.shape[0]
+        if length <= BREAKDOWN * self.scale or not has_room:
             return False
         self.boundary.insert(chain, image / length)
         self.coupling.insert(chain, np.zeros(self.capacity))
@@ -261,7 +262,9 @@ def _wanted(basis, k, which, tol) -> LeadingPairs:
     values, weights, residuals = basis.ritz()
     best = np.argsort(-ORDERS[which](values), kind="stable")[:k]
     values, residuals = values[best], residuals[best]
-    floor = 10 * np.finfo(basis.operator.dtype or np.float64).eps * basis.scale
+    is_single = basis.operator.dtype in (np.float16, np.float32)
+    precision = np.finfo(np.float32 if is_single else np.float64).eps
+    floor = 10 * precision * basis.scale
     bar = max(tol * abs(values).max(), floor)
     return LeadingPairs(values, residuals, residuals <= bar, weights[:, best], basis)
 

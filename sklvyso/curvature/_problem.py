@@ -89,11 +89,12 @@ class Problem:
         self.batch_size = min(_BATCH if batch_size is None else batch_size, self.n_rows)
         self.weight = 1.0 / self.n_rows if reduction == "mean" else 1.0
         with torch.no_grad():
-            shape = self.logits(self.X[:1]).shape
-        if len(shape) != 2 or shape[0] != 1:
+            few = self.X[:2].clone()
+            shape = self.logits(few).shape
+        if len(shape) != 2 or shape[0] != len(few):
             raise ValueError(
                 "module must give logits of shape (n, n_outputs). It gave "
-                f"{tuple(shape)} for one row instead."
+                f"{tuple(shape)} for {len(few)} rows instead."
             )
         self.n_outputs = shape[1]
         self.y = _outputs(y, self.n_rows, self.n_outputs).to(self.device)
