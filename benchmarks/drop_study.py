@@ -348,10 +348,11 @@ def draw(cells):
         here.sort(key=lambda cell: shown.index(cell["rule"]))
         for ax, metric in zip(column, ("worst", "average"), strict=True):
             DRoPDisplay.from_study(here, metric=metric, ax=ax)
-            ax.set_title(name)
-            if ax is not axes[0, 0] and ax.get_legend() is not None:
-                ax.get_legend().remove()
-    figure.tight_layout()
+            ax.set_title(name.replace("_", " "))
+            handles, labels = ax.get_legend_handles_labels()
+            ax.get_legend().remove()
+    figure.tight_layout(rect=(0, 0, 1, 0.94))
+    figure.legend(handles, labels, loc="upper center", ncols=6, frameon=False)
     figure.savefig(FIGURE, dpi=110)
 
 

@@ -20,7 +20,8 @@ BREAKDOWN = 100 * np.finfo(np.float64).eps
 # Memory for the basis; 2 k + EXTRA_ROWS vectors are kept in any case.
 BASIS_BYTES = 2**30
 EXTRA_ROWS = 50
-# Products that are spent at most on one search for missed copies.
+# Products that are spent at most on one search for missed copies, or half of those
+# before where that is more.
 SEARCH_STEPS = 20
 
 # What has to be large for an eigenvalue to be wanted.
@@ -37,7 +38,8 @@ class KrylovBasis:
     B holds the vectors to multiply next, orthonormal and orthogonal to V: one for each
     chain, that is for each random vector that was started from and has not yet led to
     an invariant subspace. The eigenpairs (w, s) of H give Ritz pairs (w, V s) of A with
-    residual norm ``||C s||``, for plain chains, several chains and after restarts.
+    residual norm ``||C s||``, for plain chains, several chains and after restarts. H
+    and C are those of A over ``unit``, so that squares do not underflow.
 
     Parameters
     ----------
@@ -57,11 +59,13 @@ class KrylovBasis:
         self.random = random
         self.size = 0
         self.n_products = 0
-        self.scale = 0.0  # of the products so far, at most ||A||
+        self.unit = 1.0  # a power of two, about the size of the first product
+        self.scale = 0.0  # of the products so far, at most ||A|| / unit
         self.vectors = np.empty((min(self.capacity, 32), operator.shape[0]))  # V'
         self.projected = np.zeros((self.capacity, self.capacity))  # H
         self.boundary: list[np.ndarray] = []  # columns of B
         self.coupling: list[np.ndarray] = []  # rows of C
+        self.first_rows: list[int] = []  # of V, where each chain starts; -1: lost
 
     @property
     def is_complete(self) -> bool:
@@ -78,6 +82,7 @@ class KrylovBasis:
         self._orthogonalize(vector)
         self.boundary.append(vector / np.linalg.norm(vector))
         self.coupling.append(np.zeros(self.capacity))
+        self.first_rows.append(self.size)
 
     def expand(self, chain: int) -> bool:
         """Move the boundary vector of a chain to V; return whether the chain goes on.
@@ -86,8 +91,8 @@ class KrylovBasis:
         """
         row = self.size
         vector, known = self.boundary.pop(chain), self.coupling.pop(chain)
-        image = products(self.operator, vector[:, None])[:, 0]
-        self.n_products += 1
+        first = self.first_rows.pop(chain)
+        image = self._multiply(vector)
         self.scale = max(self.scale, float(np.linalg.norm(image)))
         # What must come out, in few operations: what is left to remove is rounding.
         used = np.flatnonzero(known[:row])
@@ -108,6 +113,7 @@ class KrylovBasis:
         self.boundary.insert(chain, image / length)
         self.coupling.insert(chain, np.zeros(self.capacity))
         self.coupling[chain][row] = length
+        self.first_rows.insert(chain, first)
         return True
 
     def ritz(self, start: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -132,10 +138,20 @@ class KrylovBasis:
         self.projected[:] = 0.0
         self.projected[range(n_kept), range(n_kept)] = values
         self.size = n_kept
+        self.first_rows = [-1] * len(self.boundary)
 
     def combine(self, weights: np.ndarray) -> np.ndarray:
         """Return V times weights, shape (P, n)."""
         return self.vectors[: self.size].T @ weights
+
+    def _multiply(self, vector: np.ndarray) -> np.ndarray:
+        image = products(self.operator, vector[:, None])[:, 0]
+        if not self.n_products:
+            exponent = np.frexp(abs(image).max())[1]
+            self.unit = float(np.ldexp(1.0, np.clip(exponent, -1000, 1000)))
+        self.n_products += 1
+        image /= self.unit
+        return image
 
     def _append(self, vector: np.ndarray) -> None:
         if self.size == len(self.vectors):
@@ -181,6 +197,13 @@ class LeadingPairs(NamedTuple):
         """Return the Ritz vectors, shape (P, k)."""
         return self.basis.combine(self.weights)
 
+    def in_full_units(self) -> "LeadingPairs":
+        """Return the same with values and residuals of A, no longer of A over unit."""
+        return self._replace(
+            values=self.values * self.basis.unit,
+            residuals=self.residuals * self.basis.unit,
+        )
+
 
 def leading_pairs(
     operator: LinearOperator,
@@ -219,33 +242,44 @@ def leading_pairs(
     The space of one vector holds one copy of an eigenvalue only, and its Ritz values
     converge without a sign that a copy is missing. So another random vector, outside
     that space, is multiplied a few times, until Chebyshev's bound says that a copy
-    would have shown, 20 times at most. If one does, both spaces grow on together.
+    would have shown, or half as often as the first. If one does, both spaces grow on.
     """
     max_steps = max(k, max_steps)
     capacity = max(BASIS_BYTES // (8 * operator.shape[0]), 2 * k + EXTRA_ROWS)
     basis = KrylovBasis(operator, min(capacity, max_steps), random)
+    first = -1  # row of V where the last search starts
     while True:
         pairs = _grow(basis, k, which, tol, max_steps)
         if not pairs.is_converged.all() or basis.is_complete:
-            return pairs
-        if basis.size + SEARCH_STEPS > basis.capacity < operator.shape[0]:
+            return pairs.in_full_units()
+        n_steps = max(SEARCH_STEPS, basis.n_products // 2)
+        if basis.size + n_steps > basis.capacity < operator.shape[0]:
             pairs = _restart(basis, k, which, tol)
-        n_steps = min(SEARCH_STEPS, max_steps - basis.n_products)
-        n_steps = min(n_steps, basis.capacity - basis.size)
-        if not _misses_one(basis, pairs, which, tol, n_steps):
+        last = min(basis.capacity, basis.size + n_steps)
+        last = min(last, basis.size + max_steps - basis.n_products)
+        # What a search found may not be all that its vector leads to.
+        goes_on = first >= 0 and basis.first_rows[-1:] == [first]
+        if goes_on and _finds_more(basis, pairs, first, last, which, tol):
+            continue
+        first = basis.size
+        basis.start()
+        if not _finds_more(basis, pairs, first, last, which, tol):
             # V has grown, but the pairs are combinations of its first columns.
             rows = basis.size - len(pairs.weights)
-            return pairs._replace(weights=np.pad(pairs.weights, ((0, rows), (0, 0))))
+            weights = np.pad(pairs.weights, ((0, rows), (0, 0)))
+            return pairs._replace(weights=weights).in_full_units()
 
 
 def _grow(basis, k, which, tol, max_steps) -> LeadingPairs:
     """Multiply until the wanted pairs converge or the products are spent."""
-    chain, next_check = 0, k
+    chain, next_check, n_rows = 0, k, basis.operator.shape[0]
     while True:
         is_spent = basis.n_products >= max_steps or basis.is_complete
         if basis.size >= k and (basis.size >= next_check or is_spent):
             pairs = _wanted(basis, k, which, tol)
-            if is_spent or pairs.is_converged.all():
+            # With the space almost full no search has room, but its rest costs little.
+            is_full = n_rows - SEARCH_STEPS <= basis.size < basis.capacity == n_rows
+            if is_spent or (pairs.is_converged.all() and not is_full):
                 return pairs
             chain = _chain_to_grow(basis, pairs)
             next_check = basis.size + max(1, basis.size // 20)
@@ -290,27 +324,34 @@ def _restart(basis, k, which, tol) -> LeadingPairs:
     return _wanted(basis, k, which, tol)
 
 
-def _misses_one(basis, pairs, which, tol, n_steps) -> bool:
-    """Search outside of V and B for an eigenvalue that belongs to the wanted ones."""
-    order, first = ORDERS[which], basis.size
+def _finds_more(basis, pairs, first, last, which, tol) -> bool:
+    """Search with the newest chain for eigenvalues that belong to the wanted ones.
+
+    The chain starts in row ``first`` of V, and ``last`` bounds the size of V. Those
+    wanted that it has led to before are known.
+    """
+    order = ORDERS[which]
     least = order(pairs.values).min()
-    bar = least + tol * abs(pairs.values).max() + BREAKDOWN * basis.scale
-    n_chains = len(basis.boundary)
-    basis.start()
-    if len(basis.boundary) == n_chains:
-        return False
-    for step in range(1, n_steps + 1):
-        goes_on = basis.expand(n_chains)
+    slack = tol * abs(pairs.values).max() + BREAKDOWN * basis.scale
+    n_known = None
+    while basis.first_rows[-1:] == [first]:
         values, _, residuals = basis.ritz(first)
         keys = order(values)
-        if keys.max() > bar:
+        n_above = int((keys > least + slack).sum())
+        n_known = n_above if n_known is None else n_known
+        if n_above > n_known:
             return True
-        edge = keys.max() + residuals[keys.argmax()]
-        low = -edge if which == "LM" else keys.min()
-        if not goes_on or step >= _steps_to_show(
-            least, low, edge, len(basis.vectors.T)
-        ):
+        rest = np.flatnonzero(keys < least - slack)
+        if len(rest):
+            best = rest[keys[rest].argmax()]
+            edge = keys[best] + residuals[best]
+            low = -edge if which == "LM" else keys.min()
+            n_steps = _steps_to_show(least, low, edge, basis.operator.shape[0])
+            if len(keys) >= len(keys) - len(rest) + n_steps:
+                return False
+        if basis.size >= last:
             return False
+        basis.expand(len(basis.boundary) - 1)
     return False
 
 
@@ -318,9 +359,9 @@ def _steps_to_show(wanted: float, low: float, edge: float, n_rows: int) -> float
     """Return after how many steps an eigenvalue above [low, edge] has shown.
 
     A random vector has a share of about ``1 / sqrt(P)`` in it, which s steps multiply
-    by ``T_s(1 + 2 (wanted - edge) / (edge - low))``; ten times more for bad luck.
+    by ``T_{s-1}(1 + 2 (wanted - edge) / (edge - low))``; 100 times more for bad luck.
     """
     if wanted <= edge or edge <= low:
         return np.inf
     gap = (wanted - edge) / (edge - low)
-    return float(np.arccosh(10 * np.sqrt(n_rows)) / np.arccosh(1 + 2 * gap))
+    return float(1 + np.arccosh(100 * np.sqrt(n_rows)) / np.arccosh(1 + 2 * gap))

@@ -259,7 +259,7 @@ def _quadrature(operator, n_steps, random) -> tuple[np.ndarray, np.ndarray]:
     while basis.boundary and basis.size < basis.capacity:
         basis.expand(0)
     values, vectors, _ = basis.ritz()
-    return values, vectors[0] ** 2
+    return values * basis.unit, vectors[0] ** 2
 
 
 def density_curve(
