@@ -190,6 +190,7 @@ class LeadingPairs(NamedTuple):
     values: np.ndarray  # (k,)
     residuals: np.ndarray  # (k,)
     is_converged: np.ndarray  # (k,)
+    chain: int | None  # which to grow; None if nothing else may turn out better
     weights: np.ndarray  # (size, k), the vectors in the basis
     basis: KrylovBasis
 
@@ -250,7 +251,7 @@ def leading_pairs(
     first = -1  # row of V where the last search starts
     while True:
         pairs = _grow(basis, k, which, tol, max_steps)
-        if not pairs.is_converged.all() or basis.is_complete:
+        if pairs.chain is not None or basis.is_complete:
             return pairs.in_full_units()
         n_steps = max(SEARCH_STEPS, basis.n_products // 2)
         if basis.size + n_steps > basis.capacity < operator.shape[0]:
@@ -279,9 +280,9 @@ def _grow(basis, k, which, tol, max_steps) -> LeadingPairs:
             pairs = _wanted(basis, k, which, tol)
             # With the space almost full no search has room, but its rest costs little.
             is_full = n_rows - SEARCH_STEPS <= basis.size < basis.capacity == n_rows
-            if is_spent or (pairs.is_converged.all() and not is_full):
+            if is_spent or (pairs.chain is None and not is_full):
                 return pairs
-            chain = _chain_to_grow(basis, pairs)
+            chain = pairs.chain or 0
             next_check = basis.size + max(1, basis.size // 20)
         if basis.size == basis.capacity:
             _restart(basis, k, which, tol)
@@ -293,25 +294,34 @@ def _grow(basis, k, which, tol, max_steps) -> LeadingPairs:
 
 
 def _wanted(basis, k, which, tol) -> LeadingPairs:
+    """Return the best pairs of the basis as it is."""
     values, weights, residuals = basis.ritz()
-    best = np.argsort(-ORDERS[which](values), kind="stable")[:k]
-    values, residuals = values[best], residuals[best]
+    keys = ORDERS[which](values)
+    best = np.argsort(-keys, kind="stable")[:k]
     is_single = basis.operator.dtype in (np.float16, np.float32)
     precision = np.finfo(np.float32 if is_single else np.float64).eps
-    floor = 10 * precision * basis.scale
-    bar = max(tol * abs(values).max(), floor)
-    return LeadingPairs(values, residuals, residuals <= bar, weights[:, best], basis)
+    bar = max(tol * abs(values[best]).max(), 10 * precision * basis.scale)
+    # What may still turn out to be an eigenvalue better than the last of the best.
+    is_open = keys + residuals > keys[best[-1]] + bar
+    is_open[best] = residuals[best] > bar
+    return LeadingPairs(
+        values[best],
+        residuals[best],
+        ~is_open[best],
+        _chain_to_grow(basis, weights[:, is_open]),
+        weights[:, best],
+        basis,
+    )
 
 
-def _chain_to_grow(basis, pairs) -> int:
-    """Return the chain that pairs without convergence have most of their residual in.
+def _chain_to_grow(basis, open_weights) -> int | None:
+    """Return the chain that holds most of the residuals of open pairs.
 
-    Without one, since all chains ended, a new chain will be the first.
+    None if no pair is open.
     """
-    if len(basis.coupling) < 2:
-        return 0
-    open_weights = pairs.weights[:, ~pairs.is_converged]
-    coupling = np.array(basis.coupling)[:, : len(open_weights)]
+    if not open_weights.shape[1]:
+        return None
+    coupling = np.array(basis.coupling)[:, : basis.size]
     return int(np.linalg.norm(coupling @ open_weights, axis=1).argmax())
 
 
@@ -334,25 +344,25 @@ def _finds_more(basis, pairs, first, last, which, tol) -> bool:
     least = order(pairs.values).min()
     slack = tol * abs(pairs.values).max() + BREAKDOWN * basis.scale
     n_known = None
-    while basis.first_rows[-1:] == [first]:
+    goes_on = basis.first_rows[-1:] == [first]
+    while True:
         values, _, residuals = basis.ritz(first)
         keys = order(values)
         n_above = int((keys > least + slack).sum())
         n_known = n_above if n_known is None else n_known
         if n_above > n_known:
             return True
+        if not goes_on or basis.size >= last:
+            return False
         rest = np.flatnonzero(keys < least - slack)
         if len(rest):
             best = rest[keys[rest].argmax()]
             edge = keys[best] + residuals[best]
             low = -edge if which == "LM" else keys.min()
             n_steps = _steps_to_show(least, low, edge, basis.operator.shape[0])
-            if len(keys) >= len(keys) - len(rest) + n_steps:
+            if len(rest) >= n_steps:  # the others took one step each
                 return False
-        if basis.size >= last:
-            return False
-        basis.expand(len(basis.boundary) - 1)
-    return False
+        goes_on = basis.expand(len(basis.boundary) - 1)
 
 
 def _steps_to_show(wanted: float, low: float, edge: float, n_rows: int) -> float:
