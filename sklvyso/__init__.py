@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 _ROOM_OF = {
     "DRoPSampler": "data_pruning",
     "EffectiveSparsityPruner": "sparsity",
+    "GoldilocksProbe": "curvature",
     "NetworkClassifier": "networks",
 }
 _ROOMS = (
+    "curvature",
     "data_pruning",
     "datasets",
     "metrics",
@@ -35,8 +37,10 @@ _ROOMS = (
 __all__ = [
     "DRoPSampler",
     "EffectiveSparsityPruner",
+    "GoldilocksProbe",
     "NetworkClassifier",
     "__version__",
+    "curvature",
     "data_pruning",
     "datasets",
     "metrics",

@@ -13,7 +13,12 @@ from sklearn.utils.estimator_checks import (
 )
 
 import sklvyso
-from sklvyso import DRoPSampler, EffectiveSparsityPruner, NetworkClassifier
+from sklvyso import (
+    DRoPSampler,
+    EffectiveSparsityPruner,
+    GoldilocksProbe,
+    NetworkClassifier,
+)
 
 FLOAT32 = {
     "check_sample_weight_equivalence_on_dense_data": (
@@ -70,6 +75,11 @@ INSTANCES = [
         target="direct",
         apply="effective",
         random_state=0,
+    ),
+]
+INSTANCES += [
+    GoldilocksProbe(
+        NetworkClassifier(hidden_layer_sizes=(4,)), scales=[0.5, 2.0], random_state=0
     ),
 ]
 SAMPLERS = [e for e in INSTANCES if hasattr(e, "fit_resample")]

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -65,11 +66,39 @@ def trace_by_parameter(problem: Problem) -> dict[str, float]:
     traces : dict of str to float
         They add up to ``mean_i sum_k p_ik ||d z_ik - sum_l p_il d z_il||^2``.
     """
+    totals = dict.fromkeys(problem.names, 0.0)
+    for _, by_name in _weighted_squares(problem):
+        for name, square in by_name.items():
+            totals[name] += float(square.sum())
+    return {name: total * problem.weight for name, total in totals.items()}
+
+
+def trace_by_row(problem: Problem) -> np.ndarray:
+    """Return what each row adds to the trace of the Gauss-Newton part.
+
+    Parameters
+    ----------
+    problem : Problem
+        Any module.
+
+    Returns
+    -------
+    traces : ndarray of shape (n,), dtype float64
+        ``sum_k p_ik ||d z_ik - sum_l p_il d z_il||^2``; their mean is the trace.
+    """
+    traces = np.zeros(problem.n_rows)
+    for part, by_name in _weighted_squares(problem):
+        for square in by_name.values():
+            traces[part] += square.cpu().numpy()
+    return traces
+
+
+def _weighted_squares(problem: Problem) -> Iterator[tuple[slice, dict[str, Tensor]]]:
+    """Yield rows, and what each parameter adds to the trace of each of them."""
 
     def labels(logits: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
         return centred_directions(logits / problem.temperature, codes)
 
-    totals = dict.fromkeys(problem.names, 0.0)
     # functional_call (torch 2.13) leaves a layer that has two names with other weights.
     with borrowed(problem.module, problem.device), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="There is a performance drop")
@@ -78,10 +107,14 @@ def trace_by_parameter(problem: Problem) -> dict[str, float]:
         for start in range(0, problem.n_rows, step):
             part = slice(start, start + step)
             weights, by_name = squares(problem.X[part].clone(), problem.y[part], labels)
-            for name, square in by_name.items():
-                totals[name] += float((weights * square.double()).sum())
-    scale = problem.weight / problem.temperature**2
-    return {name: total * scale for name, total in totals.items()}
+            weights = weights / problem.temperature**2
+            yield (
+                part,
+                {
+                    name: (weights * square.double()).sum(0)
+                    for name, square in by_name.items()
+                },
+            )
 
 
 def _squares(problem: Problem) -> Any:

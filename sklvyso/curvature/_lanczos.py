@@ -84,6 +84,20 @@ class KrylovBasis:
         self.coupling.append(np.zeros(self.capacity))
         self.first_rows.append(self.size)
 
+    def mix(self) -> None:
+        """Give the newest chain an equal part of all of B, by a reflection of B.
+
+        So it searches all that is outside of V, and takes the other chains on.
+        """
+        n_chains = len(self.boundary)
+        if n_chains < 2:
+            return
+        normal = np.full(n_chains, -1 / np.sqrt(n_chains))
+        normal[-1] += 1.0
+        reflection = np.eye(n_chains) - 2 * np.outer(normal, normal) / (normal @ normal)
+        self.boundary = list(reflection @ np.array(self.boundary))
+        self.coupling = list(reflection @ np.array(self.coupling))
+
     def expand(self, chain: int) -> bool:
         """Move the boundary vector of a chain to V; return whether the chain goes on.
 
@@ -264,6 +278,7 @@ def leading_pairs(
             continue
         first = basis.size
         basis.start()
+        basis.mix()
         if not _finds_more(basis, pairs, first, last, which, tol):
             # V has grown, but the pairs are combinations of its first columns.
             rows = basis.size - len(pairs.weights)
@@ -340,29 +355,30 @@ def _finds_more(basis, pairs, first, last, which, tol) -> bool:
     The chain starts in row ``first`` of V, and ``last`` bounds the size of V. Those
     wanted that it has led to before are known.
     """
-    order = ORDERS[which]
+    order, n_rows = ORDERS[which], basis.operator.shape[0]
     least = order(pairs.values).min()
     slack = tol * abs(pairs.values).max() + BREAKDOWN * basis.scale
     n_known = None
-    goes_on = basis.first_rows[-1:] == [first]
     while True:
-        values, _, residuals = basis.ritz(first)
+        values, weights, residuals = basis.ritz(first)
         keys = order(values)
         n_above = int((keys > least + slack).sum())
         n_known = n_above if n_known is None else n_known
         if n_above > n_known:
             return True
-        if not goes_on or basis.size >= last:
+        if not basis.boundary or basis.size >= last:
             return False
+        chain = len(basis.boundary) - 1
         rest = np.flatnonzero(keys < least - slack)
         if len(rest):
-            best = rest[keys[rest].argmax()]
+            best = rest[(keys + residuals)[rest].argmax()]
             edge = keys[best] + residuals[best]
             low = -edge if which == "LM" else keys.min()
-            n_steps = _steps_to_show(least, low, edge, basis.operator.shape[0])
-            if len(rest) >= n_steps:  # the others took one step each
-                return False
-        goes_on = basis.expand(len(basis.boundary) - 1)
+            if len(rest) >= _steps_to_show(least, low, edge, n_rows):
+                return False  # the others took one step each
+            coupling = np.array(basis.coupling)[:, first : basis.size]
+            chain = int(abs(coupling @ weights[:, best]).argmax())
+        basis.expand(chain)
 
 
 def _steps_to_show(wanted: float, low: float, edge: float, n_rows: int) -> float:

@@ -268,6 +268,25 @@ def _estimated_curvature(operator, total, norm, n_probes, random):
         x = np.full(n_probes, total)
     if norm is not None:
         length = np.full(n_probes, norm)
+    return curvature_of_samples(x, length)
+
+
+def curvature_of_samples(x: np.ndarray, length: np.ndarray) -> tuple[float, float]:
+    """Return curvature and standard error from the forms and lengths of probes.
+
+    Parameters
+    ----------
+    x : ndarray of shape (m,)
+        ``v' A v``; constant where the trace is known.
+    length : ndarray of shape (m,)
+        ``||A v||``; constant where the norm is known.
+
+    Returns
+    -------
+    value, standard_error : float
+        NaN where all lengths are 0.
+    """
+    n_probes = len(x)
     scale = length.max()
     if not scale:
         return np.nan, np.nan

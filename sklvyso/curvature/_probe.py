@@ -1,0 +1,636 @@
+"""GoldilocksProbe: the curvature of the loss over scales of the initialisation.
+
+Vysogorets, Dawid, Kempe, "Deconstructing the Goldilocks Zone of Neural Network
+Initialization", ICML 2024.
+"""
+
+# Authors: The sklvyso developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from tqdm.auto import tqdm
+
+from sklvyso._compat import HasMethods, Interval, StrOptions
+from sklvyso.curvature import _exact
+from sklvyso.curvature._hyperplanes import random_directions
+from sklvyso.curvature._measures import (
+    curvature_measures,
+    homogeneity_degree,
+    scale_parameters,
+)
+from sklvyso.curvature._operators import GaussNewtonOperator
+from sklvyso.curvature._problem import (
+    Problem,
+    log_probabilities,
+    parameter_names,
+)
+from sklvyso.networks import (
+    NetworkClassifier,
+    NoClosedFormError,
+    SkorchClassifier,
+    adopt_estimator,
+    as_rows,
+    draw_seed,
+    logits_module,
+    scoring_batches,
+    set_seeds,
+)
+
+_FEATURES = ("confidence", "entropy", "logit_rms", "trace_g")
+# Outputs whose pairs are few enough to serve a sweep with one set of products.
+_MOST_PAIRED_OUTPUTS = 20
+_SIGNIFICANT = 3.0  # standard errors above 0
+
+
+class GoldilocksProbe(TransformerMixin, BaseEstimator):
+    """Measure the curvature of a network's loss over scales of its initialisation.
+
+    Around a random initialisation lies a range of scales in which the Hessian of the
+    training loss has far more positive than negative curvature, the Goldilocks zone.
+    ``fit`` multiplies the weights by each of ``scales``, measures trace, Frobenius norm
+    and positive curvature of the Hessian, of its Gauss-Newton part and of the rest, and
+    marks the zone. Nothing is trained.
+
+    - Traces are exact where mathematics allows it, everything else comes with standard
+      errors; networks of at most 2,000 parameters are measured exactly.
+    - The user's network is only read.
+
+    .. versionadded:: 0.1
+
+    Parameters
+    ----------
+    estimator : NetworkClassifier, skorch net, nn.Module or str, default=None
+        Network. A class, a name or an unfitted estimator gets a fresh initialisation
+        from ``random_state`` for each of ``n_init``; an ``nn.Module`` instance is
+        measured at its own weights, and so is a fitted estimator inside
+        :class:`sklearn.frozen.FrozenEstimator`. None is a :class:`NetworkClassifier`.
+    scale : float, default=1.0
+        Scale at which :meth:`score` and :meth:`transform` measure, > 0.
+    scales : array-like of shape (n_scales,), default=None
+        Scales of the sweep, > 0. None is 25 of them, evenly in the logarithm from 1e-3
+        to 1e3; an empty one skips the sweep.
+    scale_by : {"weights", "temperature"}, default="weights"
+        What ``scale`` and ``scales`` are: a factor on all trainable parameters, or the
+        temperature that divides the logits.
+    method : {"auto", "exact", "hutchinson"}, default="auto"
+        ``"auto"``: exact where that is proved to apply, else estimated. ``"exact"``
+        refuses to estimate. ``"hutchinson"`` estimates everything, as the paper does.
+    n_probes : int, default=30
+        Random vectors of an estimate.
+    projection : int, default=None
+        Dimension of a random hyperplane in which all is measured (Fort and Scherlis;
+        the paper takes 50); None is the whole space.
+    projection_kind : {"gaussian", "sparse"}, default="gaussian"
+        How the hyperplane is drawn.
+    n_eigenvalues : int, default=0
+        1 measures the spectral norms of the three matrices, too.
+    params : str or sequence of str, default=None
+        Names of parameters or modules to differentiate by; None is all.
+    n_samples : int, default=None
+        Rows to measure on, a stratified draw; None is all.
+    batch_size : int, default=None
+        Rows of one graph; None for 512.
+    threshold : float, default=0.5
+        The zone is where the curvature is at least this share of its maximum, in
+        (0, 1].
+    dtype : {"float64", "float32"}, default="float64"
+        In which products are computed.
+    n_init : int, default=1
+        Initialisations; results are means over them.
+    random_state : int, RandomState instance or None, default=None
+        Seeds initialisations, probes, hyperplanes and the draw of rows.
+    verbose : int, default=0
+        1 shows a progress bar over the scales.
+
+    Attributes
+    ----------
+    scales_ : ndarray of shape (n_scales,)
+        As measured, ascending.
+    curvature_ : ndarray of shape (n_scales,)
+        Positive curvature of the Hessian, trace over Frobenius norm.
+    curvature_stderr_ : ndarray of shape (n_scales,)
+        Its standard error: of the probes or, with several, over initialisations.
+    curvature_g_, curvature_f_ : ndarray of shape (n_scales,)
+        The same of the Gauss-Newton part and of the rest.
+    trace_, fro_norm_, loss_, accuracy_ : ndarray of shape (n_scales,)
+        Of the Hessian; of the network.
+    results_ : dict of str to ndarray
+        All measures, ready for ``pandas.DataFrame``.
+    zone_ : tuple of float or None
+        First and last scale of the zone; None when no curvature is above 0 by three
+        standard errors.
+    best_scale_ : float
+        Scale of the largest curvature; NaN without a sweep.
+    degree_ : float
+        L if logits are homogeneous of degree L in the weights, else NaN.
+    is_homogeneous_ : bool
+        Whether they are: then a temperature of ``scale ** -L`` is as good as a scale.
+    is_exact_trace_ : bool
+        Whether the trace of the Hessian was proved to have an exact formula.
+    n_parameters_ : int
+        Parameters differentiated by.
+    estimator_ : estimator
+        The network at its first initialisation, or the given fitted one.
+    classes_ : ndarray of shape (n_classes,)
+        Labels, sorted.
+    n_features_in_ : int
+        Values of one sample.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Column names, when ``X`` was a data frame with string columns.
+
+    See Also
+    --------
+    HessianOperator, GaussNewtonOperator : The matrices on their own.
+    positive_curvature : The measure on its own.
+
+    Notes
+    -----
+    At scale ``a`` of an L-homogeneous network the Hessian is ``a^-2`` times that at
+    temperature ``a^-L``: curvature, loss and confidence are the same.
+
+    References
+    ----------
+    .. [1] Vysogorets, Dawid, Kempe, "Deconstructing the Goldilocks Zone of Neural
+       Network Initialization", ICML 2024.
+    .. [2] Fort, Scherlis, "The Goldilocks zone: Towards better understanding of neural
+       network loss landscapes", AAAI 2019.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklvyso import GoldilocksProbe, NetworkClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> network = NetworkClassifier(
+    ...     hidden_layer_sizes=(8, 8), module_params={"bias": False}
+    ... )
+    >>> probe = GoldilocksProbe(network, scales=[0.01, 1.0, 100.0], random_state=0)
+    >>> probe.fit(X, y).best_scale_
+    1.0
+    >>> probe.is_homogeneous_
+    True
+    """
+
+    _parameter_constraints: dict[str, list] = {
+        "estimator": [HasMethods(["fit", "predict"]), str, callable, None],
+        "scale": [Interval(Real, 0, None, closed="neither")],
+        "scales": ["array-like", None],
+        "scale_by": [StrOptions({"weights", "temperature"})],
+        "method": [StrOptions({"auto", "exact", "hutchinson"})],
+        "n_probes": [Interval(Integral, 2, None, closed="left")],
+        "projection": [Interval(Integral, 1, None, closed="left"), None],
+        "projection_kind": [StrOptions({"gaussian", "sparse"})],
+        "n_eigenvalues": [Interval(Integral, 0, 1, closed="both")],
+        "params": [str, list, tuple, None],
+        "n_samples": [Interval(Integral, 1, None, closed="left"), None],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), None],
+        "threshold": [Interval(Real, 0, 1, closed="right")],
+        "dtype": [StrOptions({"float64", "float32"})],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        estimator: Any = None,
+        *,
+        scale: float = 1.0,
+        scales: ArrayLike | None = None,
+        scale_by: str = "weights",
+        method: str = "auto",
+        n_probes: int = 30,
+        projection: int | None = None,
+        projection_kind: str = "gaussian",
+        n_eigenvalues: int = 0,
+        params: str | Sequence[str] | None = None,
+        n_samples: int | None = None,
+        batch_size: int | None = None,
+        threshold: float = 0.5,
+        dtype: str = "float64",
+        n_init: int = 1,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ):
+        self.estimator = estimator
+        self.scale = scale
+        self.scales = scales
+        self.scale_by = scale_by
+        self.method = method
+        self.n_probes = n_probes
+        self.projection = projection
+        self.projection_kind = projection_kind
+        self.n_eigenvalues = n_eigenvalues
+        self.params = params
+        self.n_samples = n_samples
+        self.batch_size = batch_size
+        self.threshold = threshold
+        self.dtype = dtype
+        self.n_init = n_init
+        self.random_state = random_state
+        self.verbose = verbose
+
+    # -- public -------------------------------------------------------------------
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> GoldilocksProbe:
+        """Measure the curvature at each scale.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features), (n, H, W) or (n, H, W, C)
+            Rows or images as the estimator takes them.
+        y : array-like of shape (n,)
+            Labels.
+
+        Returns
+        -------
+        self : GoldilocksProbe
+            With the results.
+
+        Raises
+        ------
+        ValueError
+            If parameters or data are not valid.
+        TypeError
+            If ``estimator`` is no network.
+        """
+        self._validate_params()
+        scales = self._checked_scales()
+        rng = check_random_state(self.random_state)
+        self._seed = draw_seed(rng)
+        y = self._validate(X, y, reset=True)
+        n_init = 1 if self._is_given() else self.n_init
+        tables = []
+        networks = [self._network(X, y, rng) for _ in range(n_init)]
+        bar = tqdm(
+            total=len(scales) * n_init,
+            desc="GoldilocksProbe",
+            unit="scale",
+            disable=not self.verbose,
+        )
+        with bar:
+            for network in networks:
+                module, rows, codes = self._tensors(network, X, y)
+                tables.append(self._sweep(module, rows, codes, scales, bar))
+        self.estimator_, self.classes_ = networks[0], networks[0].classes_
+        self._describe(*self._tensors(networks[0], X, y))
+        self._store(scales, tables)
+        return self
+
+    def score(self, X: ArrayLike, y: ArrayLike) -> float:
+        """Return the positive curvature of the Hessian at ``scale``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features), (n, H, W) or (n, H, W, C)
+            Rows or images.
+        y : array-like of shape (n,)
+            Labels, all in ``classes_``.
+
+        Returns
+        -------
+        curvature : float
+            Trace over Frobenius norm; NaN where the norm is 0. With the network of the
+            first initialisation, and the same probes at each call.
+        """
+        check_is_fitted(self)
+        self._validate_params()
+        y = self._validate(X, y, reset=False)
+        module, rows, codes = self._tensors(self.estimator_, X, y)
+        rng = np.random.RandomState(self._seed)
+        measures = self._measure(module, rows, codes, float(self.scale), None, rng)
+        return measures["curvature_h"]
+
+    def transform(self, X: ArrayLike) -> np.ndarray:
+        """Return what single rows say of the network at ``scale``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features), (n, H, W) or (n, H, W, C)
+            Rows or images.
+
+        Returns
+        -------
+        features : ndarray of shape (n, 4), dtype float64
+            Confidence, entropy in nats, root mean square of the logits, and the row's
+            part in the trace of the Gauss-Newton matrix, whose mean is the trace.
+        """
+        check_is_fitted(self)
+        labels = np.repeat(self.classes_[:1], self._validate(X, None, reset=False))
+        module, rows, codes = self._tensors(self.estimator_, X, labels, draws=False)
+        module, temperature = self._at(module, float(self.scale))
+        problem = self._problem(module, rows, codes, temperature)
+        with torch.no_grad():
+            logits = torch.cat([problem.logits(part) for part, _ in problem.chunks()])
+        log_proba = log_probabilities(logits, temperature)
+        proba = log_proba.exp()
+        entropy = -torch.where(proba > 0, proba * log_proba, 0.0).sum(1)
+        size = (logits.double() / temperature).square().mean(1).sqrt()
+        columns = [proba.amax(1), entropy, size]
+        by_row = _exact.trace_by_row(problem)
+        return np.column_stack([*(c.cpu().numpy() for c in columns), by_row])
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Return the names of the columns of :meth:`transform`.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Ignored but for its presence, as in scikit-learn.
+
+        Returns
+        -------
+        names : ndarray of shape (4,), dtype object
+            ``confidence``, ``entropy``, ``logit_rms``, ``trace_g``.
+        """
+        check_is_fitted(self)
+        return np.array(_FEATURES, dtype=object)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.target_tags.required = True
+        return tags
+
+    # -- steps --------------------------------------------------------------------
+
+    def _checked_scales(self) -> np.ndarray:
+        if self.scales is None:
+            return np.logspace(-3, 3, 25)
+        try:
+            scales = np.asarray(self.scales, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"scales must be numbers > 0. Got {self.scales!r} instead."
+            ) from error
+        is_positive = scales.ndim == 1 and (scales > 0).all()
+        if not is_positive or not np.isfinite(scales).all():
+            raise ValueError(
+                f"scales must be a list of finite numbers > 0. Got {self.scales!r} "
+                "instead."
+            )
+        return np.sort(scales)
+
+    def _validate(self, X, y, *, reset) -> Any:
+        """Check rows; return labels or, without, the number of rows."""
+        rows, _ = as_rows(X)
+        settings = {"dtype": (np.float32, np.uint8), "reset": reset}
+        if y is None:
+            return len(validate_data(self, rows, **settings))
+        _, y = validate_data(self, rows, y, **settings)
+        check_classification_targets(y)
+        return column_or_1d(y)
+
+    def _is_given(self) -> bool:
+        """Say whether the network is measured at weights of its own."""
+        return isinstance(self.estimator, FrozenEstimator | torch.nn.Module)
+
+    def _network(self, X, y, rng):
+        """Return a network with its weights, as a fitted estimator of the core."""
+        if isinstance(self.estimator, FrozenEstimator):
+            given = self.estimator.estimator
+            if isinstance(given, NetworkClassifier | SkorchClassifier):
+                check_is_fitted(given)
+                return given
+            raise TypeError(
+                "estimator must hold a fitted NetworkClassifier or SkorchClassifier "
+                f"in FrozenEstimator. Got {type(given).__name__} instead: for another "
+                "net pass its module_."
+            )
+        network = adopt_estimator(
+            self.estimator, caller=type(self).__name__, need="network"
+        )
+        if not isinstance(network, NetworkClassifier | SkorchClassifier):
+            raise TypeError(
+                "estimator must be a network, not a Pipeline: put GoldilocksProbe at "
+                f"the end of the Pipeline instead. Got {type(network).__name__}."
+            )
+        return set_seeds(network, rng).initialize(X, y)
+
+    def _tensors(self, network, X, y, draws=True):
+        """Return module, rows and label codes in the type of the products."""
+        kept = None
+        if draws and self.n_samples is not None and self.n_samples < len(y):
+            kept = _stratified(y, self.n_samples, self._seed)
+        batches = scoring_batches(network, X, y, batch_size=-1, rows=kept)
+        ((rows, codes, _),) = list(batches)
+        dtype = getattr(torch, self.dtype)
+        module = logits_module(network)
+        copied = scale_parameters(module, 1.0).eval().to(dtype)
+        if rows.is_floating_point():
+            rows = rows.to(dtype)
+        return copied, rows, codes.cpu().numpy()
+
+    def _at(self, module, scale: float):
+        """Return the module and the temperature that a scale means."""
+        if self.scale_by == "temperature":
+            return module, scale
+        return (module if scale == 1.0 else scale_parameters(module, scale)), 1.0
+
+    def _problem(self, module, rows, codes, temperature) -> Problem:
+        return GaussNewtonOperator(
+            module,
+            rows,
+            codes,
+            params=self.params,
+            temperature=temperature,
+            batch_size=self.batch_size,
+        ).problem
+
+    def _measure(self, module, rows, codes, scale, directions, rng, trace_g=None):
+        if self.projection is not None and directions is None:
+            directions = self._directions(module, rng)
+        scaled, temperature = self._at(module, scale)
+        try:
+            return curvature_measures(
+                scaled,
+                rows,
+                codes,
+                params=self.params,
+                temperature=temperature,
+                batch_size=self.batch_size,
+                method=self.method,
+                n_probes=self.n_probes,
+                n_eigenvalues=self.n_eigenvalues,
+                directions=directions,
+                random=rng,
+                trace_g=trace_g,
+            )
+        except ValueError as error:
+            if "finite logits" not in str(error):
+                raise
+            raise ValueError(
+                f"scales must be such that logits stay finite. At {scale} they do not."
+            ) from error
+
+    def _directions(self, module, rng) -> np.ndarray | None:
+        if self.projection is None:
+            return None
+        named = dict(module.named_parameters())
+        if self.params is None:
+            count = sum(p.numel() for p in named.values() if p.requires_grad)
+        else:
+            names = parameter_names(module, self.params)
+            count = sum(named[name].numel() for name in names)
+        return random_directions(
+            count, self.projection, kind=self.projection_kind, random_state=rng
+        )
+
+    def _sweep(self, module, rows, codes, scales, bar) -> list[dict[str, float]]:
+        rng = np.random.RandomState(self._seed)
+        directions = self._directions(module, rng) if len(scales) else None
+        traces = self._sweep_traces(module, rows, codes, scales)
+        table = []
+        for scale, trace_g in zip(scales, traces, strict=True):
+            # The same probes at each scale: their noise does not roughen the curve.
+            rng = np.random.RandomState(self._seed)
+            table.append(
+                self._measure(
+                    module, rows, codes, float(scale), directions, rng, trace_g
+                )
+            )
+            bar.update()
+        return table
+
+    def _sweep_traces(self, module, rows, codes, scales) -> list[float | None]:
+        """Return exact traces of G at all scales from one set of products, if any."""
+        unknown: list[float | None] = [None] * len(scales)
+        if self.method == "hutchinson" or self.projection or len(scales) < 2:
+            return unknown
+        degree = homogeneity_degree(module, rows[:64])
+        by_temperature = self.scale_by == "temperature"
+        problem = self._problem(module, rows, codes, 1.0)
+        if problem.n_outputs > _MOST_PAIRED_OUTPUTS:
+            return unknown
+        if not by_temperature and np.isnan(degree):
+            return unknown
+        try:
+            distances = _exact.pair_distances(problem)
+        except NoClosedFormError:
+            return unknown
+        expected = sum(_exact.trace_by_parameter(problem).values())
+        found = _exact.traces_at_temperatures(problem, distances, np.ones(1))[0]
+        if not abs(found - expected) <= 1e-3 * abs(expected):
+            return unknown
+        temperatures = scales if by_temperature else scales**-degree
+        traces = _exact.traces_at_temperatures(problem, distances, temperatures)
+        if not by_temperature:
+            traces = traces / scales**2
+        return traces.tolist()
+
+    def _describe(self, module, rows, codes) -> None:
+        problem = self._problem(module, rows, codes, 1.0)
+        self.n_parameters_ = problem.n_parameters
+        self.degree_ = homogeneity_degree(module, rows[:64])
+        self.is_homogeneous_ = not np.isnan(self.degree_)
+        self.is_exact_trace_ = (
+            self.projection is None and _exact.why_not_exact(problem) is None
+        )
+
+    def _store(self, scales, tables) -> None:
+        self.scales_ = scales
+        names = list(tables[0][0]) if len(scales) else []
+        stacked = {
+            name: np.array([[row[name] for row in table] for table in tables])
+            for name in names
+        }
+        results = {"scale": scales}
+        for name, values in stacked.items():
+            if not name.endswith("_stderr"):
+                results[name] = values.mean(axis=0)
+                error = stacked.get(f"{name}_stderr")
+                if error is not None:
+                    results[f"{name}_stderr"] = _mean_error(values, error)
+        self.results_ = results
+        empty = np.empty(0)
+        for attribute, name in (
+            ("curvature", "curvature_h"),
+            ("curvature_stderr", "curvature_h_stderr"),
+            ("curvature_g", "curvature_g"),
+            ("curvature_f", "curvature_f"),
+            ("trace", "trace_h"),
+            ("fro_norm", "fro_norm_h"),
+            ("loss", "loss"),
+            ("accuracy", "accuracy"),
+        ):
+            setattr(self, f"{attribute}_", results.get(name, empty))
+        self.best_scale_, self.zone_ = find_zone(
+            scales, self.curvature_, self.curvature_stderr_, self.threshold
+        )
+        if len(scales) and np.isnan(self.curvature_).any():
+            warnings.warn(
+                "The curvature is not defined at scales "
+                f"{scales[np.isnan(self.curvature_)].tolist()}: the Hessian is 0.",
+                UserWarning,
+                stacklevel=3,
+            )
+
+
+def _mean_error(values: np.ndarray, errors: np.ndarray) -> np.ndarray:
+    """Return the standard error of means over initialisations, or that of the one."""
+    n_init = len(values)
+    if n_init == 1:
+        return errors[0]
+    return values.std(axis=0, ddof=1) / np.sqrt(n_init)
+
+
+def _stratified(y: np.ndarray, n_samples: int, seed: int) -> np.ndarray:
+    """Draw rows by class, in the order of the data."""
+    labels, counts = np.unique(y, return_counts=True)
+    can = counts.min() > 1 and len(labels) <= min(n_samples, len(y) - n_samples)
+    kept, _ = train_test_split(
+        np.arange(len(y)),
+        train_size=n_samples,
+        stratify=y if can else None,
+        random_state=seed,
+    )
+    return np.sort(kept)
+
+
+def find_zone(
+    scales: np.ndarray, curvature: np.ndarray, error: np.ndarray, threshold: float
+) -> tuple[float, tuple[float, float] | None]:
+    """Return the scale of the peak, and the range around it that counts as the zone.
+
+    Parameters
+    ----------
+    scales : ndarray of shape (n_scales,)
+        Ascending.
+    curvature, error : ndarray of shape (n_scales,)
+        With NaN where there is none.
+    threshold : float
+        Share of the peak that bounds the zone.
+
+    Returns
+    -------
+    best_scale : float
+        NaN without any curvature.
+    zone : tuple of float or None
+        None where the peak is not above 0 by three standard errors.
+    """
+    if not len(scales) or np.isnan(curvature).all():
+        return float("nan"), None
+    peak = int(np.nanargmax(curvature))
+    if not curvature[peak] > _SIGNIFICANT * np.nan_to_num(error[peak]):
+        return float(scales[peak]), None
+    inside = np.nan_to_num(curvature, nan=-np.inf) >= threshold * curvature[peak]
+    low = high = peak
+    while low > 0 and inside[low - 1]:
+        low -= 1
+    while high < len(scales) - 1 and inside[high + 1]:
+        high += 1
+    return float(scales[peak]), (float(scales[low]), float(scales[high]))
