@@ -85,7 +85,7 @@ def gamma_statistic(proba: ArrayLike) -> float:
 def expected_g_curvature(
     mean_variance: float, noise_variance: float, gamma: float, dimension: int
 ) -> float:
-    """Return the positive curvature of the Gauss-Newton part of random logit gradients.
+    """Return the curvature of a Gauss-Newton part with random logit gradients.
 
     .. versionadded:: 0.1
 
@@ -304,7 +304,8 @@ def _dense_measures(G, F, n_eigenvalues) -> dict[str, float]:
     measures = {}
     for name, matrix in (("h", G + F), ("g", G), ("f", F)):
         values = np.linalg.eigvalsh(matrix.astype(np.float64))
-        norm = float(np.linalg.norm(values))
+        size = float(abs(values).max())  # squares of small ones would underflow
+        norm = size * float(np.linalg.norm(values / size)) if size else 0.0
         total = float(np.trace(matrix.astype(np.float64)))
         measures[f"trace_{name}"], measures[f"fro_norm_{name}"] = total, norm
         measures[f"curvature_{name}"] = total / norm if norm else math.nan
