@@ -3,7 +3,8 @@
 # Authors: The sklvyso developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from sklvyso.plotting._curvature import CurvatureDisplay
 from sklvyso.plotting._drop import DRoPDisplay
 from sklvyso.plotting._sparsity import SparsityDisplay
 
-__all__ = ["DRoPDisplay", "SparsityDisplay"]
+__all__ = ["CurvatureDisplay", "DRoPDisplay", "SparsityDisplay"]
