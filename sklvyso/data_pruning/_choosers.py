@@ -178,7 +178,9 @@ def coverage_selection(
     Notes
     -----
     The strata are visited from the smallest to the largest; each gives its rows, at
-    most the even share of the rows still wanted by the strata still to come.
+    most the even share of the rows still wanted by the strata still to come. Strata of
+    one size are visited in random order, where the reference code goes from easy to
+    hard and so keeps the hardest block when there are fewer rows to select than strata.
 
     References
     ----------
@@ -189,8 +191,8 @@ def coverage_selection(
     --------
     >>> from sklvyso.data_pruning import coverage_selection
     >>> scores = [0.0, 0.1, 0.1, 0.2, 0.5, 0.9, 1.0, 9.0]
-    >>> coverage_selection(scores, 3, cutoff=0.125, n_strata=3, random_state=0)
-    array([2, 4, 6])
+    >>> len(coverage_selection(scores, 3, cutoff=0.125, n_strata=3, random_state=0))
+    3
     """
     values = _check_coverage(scores, n_select, cutoff, n_strata)
     rng = check_random_state(random_state)
@@ -202,7 +204,9 @@ def coverage_selection(
     sizes = np.bincount(strata, minlength=n_strata)
     starts = np.cumsum(sizes) - sizes
     chosen, wanted, left = [], n_select, int((sizes > 0).sum())
-    for stratum in np.argsort(sizes, kind="stable")[n_strata - left :]:
+    # Strata of one size come in random order: where there are fewer rows to select
+    # than strata, only the last ones give any.
+    for stratum in np.lexsort((rng.permutation(n_strata), sizes))[n_strata - left :]:
         start, size = starts[stratum], sizes[stratum]
         n_take = min(int(size), wanted // left)
         members = rows[order[start : start + size]]
@@ -253,7 +257,7 @@ def as_scores(values: Any, name: str, n_rows: int | None = None) -> np.ndarray:
     Returns
     -------
     scores : ndarray of shape (n,), dtype float64
-        A copy where the type had to change.
+        A copy.
 
     Raises
     ------
@@ -263,7 +267,7 @@ def as_scores(values: Any, name: str, n_rows: int | None = None) -> np.ndarray:
     try:
         if np.iscomplexobj(values):
             raise ValueError("they are complex")
-        scores = np.asarray(values, dtype=np.float64)
+        scores = np.array(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must be numbers, one a row: {error}") from error
     if scores.ndim == 2 and scores.shape[1] == 1:

@@ -75,6 +75,7 @@ def choose(
     choice : Choice
         Its size is exact, unless a dict or a callable says otherwise.
     """
+    _check_scorer(settings, measured)
     recalls, errors = _recalls_and_errors(settings, measured)
     quotas = fixed_quotas(settings, measured)
     chooser = make_chooser(settings, measured)
@@ -93,6 +94,25 @@ def choose(
     return Choice(quotas, rows, recalls, errors)
 
 
+def _check_scorer(settings, measured) -> None:
+    """Refuse scores other than those that ``scorer`` asks for.
+
+    The default, ``"random"``, stands for whatever was measured: scores may have come as
+    metadata or from a file.
+    """
+    wanted = settings.scorer
+    if isinstance(wanted, str):
+        wanted = "aum" if wanted == "ccs" else wanted
+    else:
+        wanted = "callable" if callable(wanted) else "array"
+    if wanted not in ("random", measured.scored_by):
+        raise ValueError(
+            f"scorer must be the one that was measured, {measured.scored_by!r}, or be "
+            f"left at 'random', which takes what there is. Got {settings.scorer!r}: "
+            "call fit_resample to measure anew."
+        )
+
+
 def _rows(measured, quotas, chooser) -> np.ndarray:
     if chooser is not None:
         return choose_rows(measured.codes, quotas, chooser)
@@ -101,8 +121,11 @@ def _rows(measured, quotas, chooser) -> np.ndarray:
 
 
 def _recalls_and_errors(settings, measured):
-    if measured.recalls is not None:
-        return measured.recalls, 1.0 - measured.recalls
+    recalls = measured.recalls
+    if settings.recalls is not None:
+        recalls = _inputs.given_recalls(settings.recalls, measured.group_names)
+    if recalls is not None:
+        return recalls, 1.0 - recalls
     if measured.errors is None:
         nothing = np.full(len(measured.group_names), np.nan)
         return nothing, nothing.copy()
@@ -164,7 +187,7 @@ def _quotas(settings, measured, errors, recalls, n_select):
     if settings.quota == "drop" and np.isnan(errors).any():
         raise ValueError(
             "quota='drop' needs the recall of each class, and the sampler was fitted "
-            "without. Call fit_resample with quota='drop', or pass recalls."
+            "without. Call fit_resample with quota='drop', or resample with recalls."
         )
     if callable(settings.quota):
         return _inputs.check_quotas(

@@ -54,7 +54,9 @@ class ClassDifficultyWeights(Callback):
     -----
     The network trains with a copy of its callbacks: ``weights_`` is in
     ``net_.callbacks_``, and each epoch of ``history_`` has its ``class_weights``. The
-    validation rows are seen after each epoch by the training and are no test data.
+    validation rows are seen after each epoch by the training and are no test data. With
+    a handful of them a class, weights jump between 0 and 1 from epoch to epoch and do
+    harm: give rows of your own then.
 
     References
     ----------
@@ -92,6 +94,11 @@ class ClassDifficultyWeights(Callback):
     def on_train_begin(self, net, **kwargs):
         """Check the parameters; hold out rows unless there are some."""
         self._check()
+        if getattr(net, "class_labels_", None) is None:
+            raise TypeError(
+                "ClassDifficultyWeights needs the net of a NetworkClassifier, whose "
+                f"loss knows weights of classes. Got a {type(net).__name__}."
+            )
         self._own_weight = net.criterion_.weight
         self._n_classes = len(net.classes)
         self._epochs = []
@@ -100,14 +107,7 @@ class ClassDifficultyWeights(Callback):
             net.train_split = self._split
         self._validation = None
         if self.X_val is not None:
-            classes, codes = np.unique(self.y_val, return_inverse=True)
-            if len(classes) != self._n_classes:
-                raise ValueError(
-                    f"y_val must hold each of the {self._n_classes} classes. Got "
-                    f"{classes.tolist()} only."
-                )
-            rows = np.asarray(self.X_val)
-            self._validation = net.get_dataset(rows.reshape(len(rows), -1), codes)
+            self._validation = self._own_rows(net)
 
     def _check(self):
         if (self.X_val is None) != (self.y_val is None):
@@ -122,6 +122,33 @@ class ClassDifficultyWeights(Callback):
             value = getattr(self, name)
             if not isinstance(value, Real) or not holds(value):
                 raise ValueError(f"{name} must lie {rule}. Got {value!r} instead.")
+
+    def _own_rows(self, net):
+        """Return the user's validation rows as a data set of the net."""
+        labels = net.class_labels_
+        given = np.asarray(self.y_val)
+        found = np.unique(given)
+        missing = sorted(set(labels.tolist()) - set(found.tolist()), key=str)
+        unknown = sorted(set(found.tolist()) - set(labels.tolist()), key=str)
+        if missing or unknown:
+            raise ValueError(
+                f"y_val must hold each class of y, {labels.tolist()}, and no other. "
+                f"Missing: {missing}; unknown: {unknown}."
+            )
+        rows = np.asarray(self.X_val)
+        if len(rows) != len(given):
+            raise ValueError(
+                f"y_val must have one entry for each of the {len(rows)} rows of X_val. "
+                f"Got {len(given)} instead."
+            )
+        rows = rows.reshape(len(rows), -1)
+        n_values = int(np.prod(net.input_shape))
+        if rows.shape[1] != n_values:
+            raise ValueError(
+                f"X_val must hold {n_values} values a row, as X does. Got "
+                f"{rows.shape[1]} instead."
+            )
+        return net.get_dataset(rows, np.searchsorted(labels, given))
 
     def _split(self, dataset, y=None, **kwargs):
         codes = dataset.y

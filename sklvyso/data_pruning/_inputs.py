@@ -189,11 +189,33 @@ def _check_rows(sampler, X, y, *, needs_numbers, reset):
     if has_column:
         X, column = _take_column(X, sampler.group_column)
     if needs_numbers and (is_frame or has_column):
-        X = check_array(X, estimator=sampler, **numbers)
+        X = _numbers_only(X, sampler, numbers)
     if y is not None:
         y = column_or_1d(y, warn=True)
         check_consistent_length(X, y)
     return X, column, y, image_shape
+
+
+def _numbers_only(X: Any, sampler: Any, numbers: dict[str, Any]) -> Any:
+    """Return columns as the default query model reads them, or say which it cannot."""
+    try:
+        return check_array(X, estimator=sampler, **numbers)
+    except (ValueError, TypeError) as error:
+        if not hasattr(X, "dtypes"):
+            raise
+        texts = [
+            name
+            for name, kind in zip(X.columns.tolist(), X.dtypes, strict=True)
+            if not getattr(kind, "_is_numeric", getattr(kind, "kind", "O") in "fiub")
+        ]
+        if not texts:
+            raise
+        raise type(error)(
+            "estimator=None takes numeric columns without missing values. Columns "
+            f"{texts} of X are not numbers: pass an estimator that encodes them, such "
+            "as make_pipeline(make_column_transformer(...), LogisticRegression()). "
+            f"({error})"
+        ) from error
 
 
 def _is_text(X: Any) -> bool:
@@ -347,6 +369,8 @@ def _take_column(X: Any, column: int | str) -> tuple[Any, np.ndarray]:
             f"group_column={column!r} needs an X with columns. Got texts instead: pass "
             "groups."
         )
+    if isinstance(column, bool):
+        raise ValueError(f"group_column must be a name or position. Got {column!r}.")
     if X.shape[1] < 2:
         raise ValueError(
             f"X must have a column beside group_column={column!r}. Got 1 column."

@@ -47,6 +47,7 @@ CHOICES = (
     "uniform_mix",
     "min_per_class",
     "sampling_strategy",
+    "recalls",
 )
 _NOT_MEASURED = (*CHOICES, "n_jobs", "verbose", "warm_start", "scorer_params")
 
@@ -171,7 +172,7 @@ def measure(
     is_scored = is_scored and (known.scores is not None or known.features is not None)
     wants_score = not is_scored and _asks_score_models(settings, extras)
     wants_recalls = asks_recalls(settings) and known.errors is None
-    measured = replace(known, scored_by=name)
+    measured = replace(known, scored_by=name, recalls=None)
     if not is_scored:
         measured.scores = measured.features = measured._centers = None
         measured.dynamics = []
@@ -182,27 +183,31 @@ def measure(
     model = rows = None
     if wants_score or wants_recalls:
         model, rows = query_model(settings, data)
-    road = _road(settings, name, model, extras) if wants_score else "training"
-    if wants_recalls or road == "held_out":
-        output = None
-        if wants_score and road == "held_out":
-            output = partial(_held_out_output, name, data.class_codes, data.classes)
-        errors = _ask(settings, model, rows, data, extras, numbers.recalls, output)
-        _check_asked(errors, data.group_names, wants_recalls)
-        models.query = errors.estimators
-        measured.errors = HeldOutErrors(errors.n_wrong, errors.n_asked, errors.n_rows)
-        if wants_score and road == "held_out":
+    road = _road(settings, name, model) if wants_score else "training"
+    is_external = extras.X_val is not None or extras.y_val is not None
+    if not is_scored and not wants_score:  # first, as it may fail at once
+        _score_without_models(settings, name, data, extras, measured)
+    output = None
+    if wants_score and road == "held_out":
+        output = partial(_held_out_output, name, data.class_codes, data.classes)
+    if wants_recalls and is_external:
+        errors = _ask_external(settings, model, rows, data, extras, numbers.recalls)
+        _take_errors(measured, models, errors, data.group_names)
+        wants_recalls = False
+    if wants_recalls or output is not None:
+        errors = _ask_folds(settings, model, rows, data, numbers.recalls, output)
+        if measured.errors is None:
+            _take_errors(measured, models, errors, data.group_names, wants_recalls)
+        if output is not None:
             measured.scores = _held_out_scores(name, errors.outputs)
     if not is_scored:
         if wants_score and road == "training":
-            fitted = models.query if extras.X_val is not None else []
+            fitted = models.query if is_external else []
             result = _score(settings, name, model, rows, data, numbers.scores, fitted)
             models.score = result.estimators
             measured.scores, measured.features = result.scores, result.features
             measured.dynamics = result.dynamics
-        elif not wants_score:
-            _score_without_models(settings, name, data, extras, measured)
-    if measured.scores is not None:
+    if measured.scores is not None and not is_scored:
         measured.scores = as_scores(measured.scores, f"scorer={name!r}", len(data.y))
     return measured, models
 
@@ -215,46 +220,57 @@ def query_model(settings: Any, data: _inputs.PruningData) -> tuple[Any, Any]:
     return model, _inputs.for_model(model, data.rows, data.image_shape)
 
 
-def _road(settings, name, model, extras) -> str:
+def _road(settings, name, model) -> str:
     """Say whose predictions score a row: models trained on it, or not."""
     road = settings.score_from
     if road == "auto":
         # In-sample probabilities of a forest or a neighbour say nothing.
         is_wanted = SCORERS[name].source in ("proba", "samples")
         road = "held_out" if is_wanted and not is_network(model) else "training"
-        road = "training" if extras.X_val is not None else road
-    elif road == "held_out" and extras.X_val is not None:
-        raise ValueError(
-            "score_from='held_out' needs rows that models have not seen, and with "
-            "X_val they are trained on all. Leave out X_val, or use "
-            "score_from='training'."
-        )
     if road == "held_out" and isinstance(settings.validation, float):
         raise ValueError(
             f"validation must be a number of folds or a splitter for scorer={name!r}, "
             "so that every row is held out once and scored by a model that has not "
             f"seen it. Got {settings.validation!r} instead."
         )
-    check_model(name, model, road)
+    shown = settings.scorer if isinstance(settings.scorer, str) else name
+    check_model(shown, model, road, settings.scorer_params or {})
     return road
 
 
-def _ask(settings, model, rows, data, extras, rng, row_output) -> HeldOutErrors:
-    how = {
+def _take_errors(measured, models, errors, group_names, wants_recalls=True) -> None:
+    _check_asked(errors, group_names, wants_recalls)
+    models.query = errors.estimators
+    measured.errors = HeldOutErrors(errors.n_wrong, errors.n_asked, errors.n_rows)
+
+
+def _how(settings, rng) -> dict[str, Any]:
+    return {
         "n_query": settings.n_query,
         "rng": rng,
         "n_jobs": settings.n_jobs,
         "verbose": settings.verbose,
     }
-    n_groups = len(data.group_names)
-    if extras.X_val is not None or extras.y_val is not None:
-        X_val, y_val, codes_val = _inputs.validate_external(
-            settings, data, extras.X_val, extras.y_val, extras.groups_val
-        )
-        X_val = _inputs.like(rows, _inputs.for_model(model, X_val, data.image_shape))
-        return external_errors(
-            model, rows, data.y, X_val, y_val, codes_val, n_groups, **how
-        )
+
+
+def _ask_external(settings, model, rows, data, extras, rng) -> HeldOutErrors:
+    X_val, y_val, codes_val = _inputs.validate_external(
+        settings, data, extras.X_val, extras.y_val, extras.groups_val
+    )
+    X_val = _inputs.like(rows, _inputs.for_model(model, X_val, data.image_shape))
+    return external_errors(
+        model,
+        rows,
+        data.y,
+        X_val,
+        y_val,
+        codes_val,
+        len(data.group_names),
+        **_how(settings, rng),
+    )
+
+
+def _ask_folds(settings, model, rows, data, rng, row_output) -> HeldOutErrors:
     strata = data.codes.astype(np.int64) * len(data.classes) + data.class_codes
     strata = np.unique(strata, return_inverse=True)[1]
     groups = data.group_names[data.codes] if data.by_group else None
@@ -264,10 +280,10 @@ def _ask(settings, model, rows, data, extras, rng, row_output) -> HeldOutErrors:
         rows,
         data.y,
         data.codes,
-        n_groups,
+        len(data.group_names),
         splits_of=splits_of,
         row_output=row_output,
-        **how,
+        **_how(settings, rng),
     )
 
 
@@ -276,7 +292,7 @@ def _check_asked(errors, group_names, wants_recalls) -> None:
     if unseen and wants_recalls:
         raise ValueError(
             f"There is no validation sample of class {unseen}, so that its recall "
-            "is unknown. Use a larger validation part, validation=5 (every row is "
+            "is unknown. Add rows of it to X_val, use validation=5 (every row is "
             "validated once), or pass recalls."
         )
 

@@ -142,7 +142,9 @@ def is_network(model: Any) -> bool:
     return isinstance(final_step(model), NetworkClassifier | SkorchClassifier)
 
 
-def check_model(name: str, model: Any, score_from: str) -> None:
+def check_model(
+    name: str, model: Any, score_from: str, options: Mapping[str, Any]
+) -> None:
     """Refuse a scorer that the model cannot serve, before anything is trained.
 
     Parameters
@@ -153,6 +155,8 @@ def check_model(name: str, model: Any, score_from: str) -> None:
         Adopted.
     score_from : {"training", "held_out"}
         Which models score.
+    options : mapping
+        ``scorer_params`` as given.
 
     Raises
     ------
@@ -176,10 +180,31 @@ def check_model(name: str, model: Any, score_from: str) -> None:
             f"scorer={name!r} rests on probabilities: estimator must have "
             f"predict_proba. Got {last}, which has none."
         )
+    if source == "dynamics":
+        _check_training(name, final_step(model), options)
     if score_from == "held_out" and source not in ("proba", "samples"):
         raise ValueError(
             f"score_from must be 'training' or 'auto' for scorer={name!r}, which is "
             f"computed on the rows of its own training. Got {score_from!r} instead."
+        )
+
+
+def _check_training(name: str, last: Any, options: Mapping[str, Any]) -> None:
+    """Refuse a training of which no such record can come."""
+    is_ours = isinstance(last, NetworkClassifier)
+    if is_ours and last.early_stopping:
+        raise ValueError(
+            f"estimator must train on all rows for scorer={name!r}, so that each has "
+            "its record. Got early_stopping=True, which holds some out: set it to "
+            "False."
+        )
+    n_epochs = last.max_epochs if is_ours else last.net.max_epochs
+    window = options.get("window", SCORERS["dynamic_uncertainty"].options["window"])
+    if name == "dynamic_uncertainty" and window > n_epochs:
+        raise ValueError(
+            f"scorer_params['window'] must be at most max_epochs={n_epochs} of the "
+            f"estimator. Got {window!r}: train longer, or pass scorer_params="
+            f"{{'window': {max(2, n_epochs // 2)}}}."
         )
 
 
@@ -337,13 +362,16 @@ def training_scores(
         Higher means harder.
     """
     n_models = 1 if name == "k_center" else n_query
-    models = list(fitted)[:n_models] if options.get("epochs", 0) == 1.0 else []
+    # Only networks can stop early; others have trained as long as they do.
+    is_whole = options.get("epochs", 0) == 1.0 or not is_network(model)
+    models = list(fitted)[:n_models] if is_whole else []
+    is_fitted = bool(models)
     if not models:
         models = [set_seeds(clone(model), rng) for _ in range(n_models)]
     seeds = rng.randint(np.iinfo(np.int32).max, size=len(models))
     calls = (
         delayed(_fit_and_score)(
-            name, one, rows, y, codes, classes, options, int(seed), bool(fitted)
+            name, one, rows, y, codes, classes, options, int(seed), is_fitted
         )
         for one, seed in zip(models, seeds, strict=True)
     )

@@ -9,6 +9,7 @@ Vysogorets, Ahuja, Kempe, "DRoP: Distributionally Robust Data Pruning", ICLR 202
 from __future__ import annotations
 
 import copy
+import math
 import os
 import warnings
 from collections.abc import Mapping
@@ -154,12 +155,14 @@ class DRoPSampler(BaseSampler):
         Rows that each class keeps at least; 0 is the paper.
     n_steps : int, default=1
         Steps of the pruning; at each, all is measured anew on the rows that are left.
+        With several there is no ``resample`` and no ``save``.
     schedule : {"linear", "exponential"}, default="linear"
         Sizes after the steps, see :func:`pruning_sizes`.
     warm_start : bool, default=False
         Let ``fit`` and ``fit_resample`` use what the fit before measured, if data and
         measuring parameters are the same; then ``set_params(density=0.3)`` costs no
-        training. Data are compared by a hash.
+        training. Data are compared by a hash, which is made only while it is on: it
+        must be on for the fit before, too.
     sampling_strategy : "auto", dict or callable, default="auto"
         imbalanced-learn's parameter. ``"auto"`` leaves the quotas to ``quota``; a dict,
         or a callable that gets ``y`` and returns one, is as ``quota=dict``.
@@ -454,8 +457,8 @@ class DRoPSampler(BaseSampler):
             Their labels; pass both or none.
         **choice : dict
             Other values of ``density``, ``quota``, ``allocation``, ``keep``,
-            ``smoothing``, ``uniform_mix``, ``min_per_class``, ``sampling_strategy`` for
-            this selection. The parameters themselves stay as they are.
+            ``smoothing``, ``uniform_mix``, ``min_per_class``, ``sampling_strategy``,
+            ``recalls`` for this selection. The parameters themselves stay as they are.
 
         Returns
         -------
@@ -467,8 +470,9 @@ class DRoPSampler(BaseSampler):
         NotFittedError
             If nothing was measured yet.
         ValueError
-            If a value is not valid, the rows are other ones, or the choice needs
-            something that was not measured.
+            If a value is not valid, labels or number of columns show that the rows
+            are other ones, the choice needs something that was not measured, or the
+            pruning had several steps.
 
         Examples
         --------
@@ -494,7 +498,7 @@ class DRoPSampler(BaseSampler):
         if X is None:
             X, y = self._rows_of_the_fit()
         else:
-            self._check_same_labels(y, measured)
+            self._check_same_rows(X, y, measured)
         settings = copy.copy(self).set_params(**choice)
         settings._check_params()
         self._take(choose(settings, measured), measured, settings)
@@ -528,7 +532,9 @@ class DRoPSampler(BaseSampler):
         -------
         self : DRoPSampler
             Knows what was measured, holds no rows and no models; it has selected rows
-            by its own parameters.
+            by its own parameters. ``scorer`` must be the one that was measured or be
+            left at its default, which takes what is in the file; that estimator,
+            validation and ``n_query`` are the same is not checked.
 
         Raises
         ------
@@ -575,9 +581,28 @@ class DRoPSampler(BaseSampler):
 
     # -- steps --------------------------------------------------------------------
 
-    def _select(self, X, y, groups=None, features=None, scores=None, **validation):
+    def _select(self, X, y, **metadata):
+        before = dict(vars(self))
+        try:
+            self._measure_and_choose(X, y, **metadata)
+        except BaseException:
+            # A failure leaves what there was: the last fit, or none.
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+
+    def _measure_and_choose(
+        self, X, y, groups=None, features=None, scores=None, **validation
+    ):
         self._check_params()
         extras = Extras(**validation, features=features, scores=scores)
+        if groups is not None and self.group_column is not None:
+            raise ValueError(
+                "groups must be left out where group_column names them. Got groups and "
+                f"group_column={self.group_column!r}."
+            )
+        if extras.groups_val is not None and extras.X_val is None:
+            raise ValueError("groups_val must come with X_val. X_val is None.")
         _measuring.check_scoring(self, extras)
         print_ = None
         if self.warm_start:
@@ -701,8 +726,14 @@ class DRoPSampler(BaseSampler):
             )
         return data
 
-    @staticmethod
-    def _check_same_labels(y: Any, measured: Measurements) -> None:
+    def _check_same_rows(self, X: Any, y: Any, measured: Measurements) -> None:
+        n_columns = getattr(self, "n_features_in_", None)
+        shape = getattr(X, "shape", ())
+        if n_columns and len(shape) > 1 and math.prod(shape[1:]) != n_columns:
+            raise ValueError(
+                f"X must have the {n_columns} columns of the fit. Got "
+                f"{math.prod(shape[1:])} instead."
+            )
         labels = _inputs.as_labels(y)
         if len(labels) != len(measured.codes):
             raise ValueError(

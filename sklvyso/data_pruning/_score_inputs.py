@@ -42,6 +42,8 @@ def as_numbers(
     """Return a real array with one of these numbers of dimensions, uncopied."""
     try:
         array = np.asarray(values)
+        if array.dtype.kind == "c":
+            raise TypeError("it is complex")
         if array.dtype.kind not in "fiub":
             array = array.astype(np.float64)
     except (TypeError, ValueError) as error:

@@ -58,6 +58,8 @@ def choose_by_steps(
     sizes = pruning_sizes(
         n_rows, n_select / n_rows, settings.n_steps, schedule=settings.schedule
     )
+    # A step that drops no row would train for nothing.
+    sizes = np.unique(sizes)[::-1]
     left = np.arange(n_rows)
     for n_kept in tqdm(
         sizes, desc="DRoPSampler steps", unit="step", disable=not settings.verbose

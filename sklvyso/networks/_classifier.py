@@ -430,6 +430,7 @@ class NetworkClassifier(
         self._forget()
         data = validate_training(self, X, y, sample_weight, reset=True, classes=classes)
         net = new_net(self, data[1])
+        net.class_labels_ = self.classes_
         self._built_with = fixed_parameters(self)
         with self._numbers_of_start(draw_seed(self.random_state), net.device):
             start_net(net, data[0][:1], len(self.classes_))

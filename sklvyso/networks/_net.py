@@ -87,6 +87,8 @@ class TrainingNet(NeuralNetClassifier):
                 name: torch.tensor(mask) for name, mask in self.weight_masks_.items()
             }
 
+    # Labels of the classifier, for callbacks that get rows of their own.
+    class_labels_: np.ndarray | None = None
     interrupted_ = False
     wants_to_stop_ = False
     _scaler = None

@@ -85,10 +85,10 @@ class CurvatureDisplay:
             raise ValueError("One of scales and nodes must be given, not both.")
         if is_sweep and not curves:
             raise ValueError("curves must hold a curve of the scales. Got none.")
-        if is_spectrum and np.shape(nodes) != np.shape(weights):
+        if is_spectrum and np.asarray(nodes).shape != np.asarray(weights).shape:
             raise ValueError(
                 "weights must have one entry for each node. Got shapes "
-                f"{np.shape(weights)} and {np.shape(nodes)}."
+                f"{np.asarray(weights).shape} and {np.asarray(nodes).shape}."
             )
         self.scales = scales
         self.curves = curves

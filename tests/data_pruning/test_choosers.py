@@ -122,6 +122,22 @@ def test_coverage_drops_the_hardest_unless_they_are_needed():
     assert len(coverage_selection(huge, 2, cutoff=0, n_strata=2)) == 2
 
 
+def test_coverage_of_few_rows_is_spread_over_the_range():
+    """The reference keeps the hardest block here: its strata give none but the last."""
+    scores = np.arange(1000.0)
+    ranks = [
+        coverage_selection(scores, 20, random_state=seed).mean() / 1000
+        for seed in range(30)
+    ]
+    # Even below the cutoff of a tenth: .45, with a standard error of .01.
+    assert abs(np.mean(ranks) - 0.45) < 0.05
+    chosen = {
+        tuple(coverage_selection(scores[:30], 3, random_state=seed))
+        for seed in range(6)
+    }
+    assert len(chosen) > 1
+
+
 @pytest.mark.parametrize(
     "options, message",
     [

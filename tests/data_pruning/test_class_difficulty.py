@@ -5,6 +5,8 @@ import pickle
 import numpy as np
 import pytest
 from sklearn.base import clone
+from skorch import NeuralNetClassifier
+from torch import nn
 
 from sklvyso import NetworkClassifier
 from sklvyso.data_pruning import ClassDifficultyWeights
@@ -83,6 +85,32 @@ def test_seeded_and_picklable(blobs):
     assert clone(one).callbacks[0].validation_fraction == 0.1
 
 
+def test_validation_labels_go_by_name(blobs):
+    X, y = blobs
+    names = np.array(list("abc"))[y]
+    by_name = network(ClassDifficultyWeights(X_val=X, y_val=names)).fit(X, names)
+    by_code = network(ClassDifficultyWeights(X_val=X, y_val=y)).fit(X, y)
+    np.testing.assert_array_equal(weights_of(by_name), weights_of(by_code))
+    for y_val in (np.where(names == "a", "zz", names), y + 1):
+        with pytest.raises(ValueError, match=r"y_val must hold each class of y"):
+            network(ClassDifficultyWeights(X_val=X, y_val=y_val)).fit(X, names)
+    with pytest.raises(ValueError, match="X_val must hold 4 values a row"):
+        network(ClassDifficultyWeights(X_val=X[:, :2], y_val=y)).fit(X, y)
+
+
+def test_other_nets_are_named(blobs):
+    net = NeuralNetClassifier(
+        nn.Linear,
+        module__in_features=4,
+        module__out_features=3,
+        criterion=nn.CrossEntropyLoss,
+        callbacks=[ClassDifficultyWeights()],
+        verbose=0,
+    )
+    with pytest.raises(TypeError, match="needs the net of a NetworkClassifier"):
+        net.fit(blobs[0].astype(np.float32), blobs[1])
+
+
 def test_class_weights_of_the_user_come_back(blobs):
     fitted = network(ClassDifficultyWeights(), class_weight={0: 2.0}).fit(*blobs)
     # Only ratios count: the largest weight is 1.
@@ -97,7 +125,7 @@ def test_class_weights_of_the_user_come_back(blobs):
         ({"X_val": np.zeros((3, 4))}, "y_val is None"),
         (
             {"X_val": np.zeros((3, 4)), "y_val": [0, 0, 1]},
-            "y_val must hold each of the 3 classes",
+            r"y_val must hold each class of y.*Missing: \[2\]",
         ),
     ],
 )

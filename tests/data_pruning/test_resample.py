@@ -119,6 +119,7 @@ def test_resample_names_what_is_wrong(blobs):
         ({"X": X}, ValueError, "y is None"),
         ({"X": X[:5], "y": y[:5]}, ValueError, "must be the 300 rows of the fit"),
         ({"X": X, "y": y[::-1]}, ValueError, "Got other labels"),
+        ({"X": X[:, :2], "y": y}, ValueError, "the 4 columns of the fit. Got 2"),
         ({"quota": "normalize"}, ValueError, "needs a score of each row"),
     ):
         before = sampler.sample_indices_
@@ -131,6 +132,30 @@ def test_resample_names_what_is_wrong(blobs):
     stepwise = DRoPSampler(LogisticRegression(), n_steps=2, random_state=0).fit(X, y)
     with pytest.raises(ValueError, match="n_steps must be 1 for resample and save"):
         stepwise.resample(density=0.2)
+
+
+def test_recalls_may_come_later(blobs):
+    sampler = DRoPSampler(quota="uniform", random_state=0).fit(*blobs)
+    sampler.resample(quota="drop", recalls=[0.9, 0.5, 0.1])
+    expected = DRoPSampler(recalls=[0.9, 0.5, 0.1], random_state=0).fit(*blobs)
+    np.testing.assert_array_equal(sampler.quotas_, expected.quotas_)
+    measured = DRoPSampler(Counted(), random_state=0).fit(*blobs)
+    measured.set_params(recalls=[0.1, 0.5, 0.9]).resample()
+    np.testing.assert_array_equal(measured.class_recalls_, [0.1, 0.5, 0.9])
+
+
+def test_other_scores_than_the_measured_are_refused(blobs, tmp_path):
+    sampler = DRoPSampler(Counted(), scorer="el2n", random_state=0).fit(*blobs)
+    sampler.save(tmp_path / "a.npz")
+    with pytest.raises(ValueError, match=r"was measured, 'el2n'.*Got 'grand'"):
+        DRoPSampler(NETWORK, scorer="grand").load(tmp_path / "a.npz")
+    with pytest.raises(ValueError, match="Got 'margin': call fit_resample"):
+        sampler.set_params(scorer="margin").resample()
+    # The default takes what is in the file.
+    anything = DRoPSampler(density=0.2).load(tmp_path / "a.npz")
+    np.testing.assert_array_equal(anything.scores_, sampler.scores_)
+    recalls = DRoPSampler(recalls=[0.1, 0.2, 0.3]).load(tmp_path / "a.npz")
+    np.testing.assert_array_equal(recalls.class_recalls_, [0.1, 0.2, 0.3])
 
 
 # -- warm start -----------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """DRoPSampler's scorers: each by name, by hand, from given arrays; quota rules."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_digits
@@ -136,7 +137,7 @@ def test_options_of_dynamics(blobs):
     sampler = scored(blobs, "forgetting", scorer_params={"never_learned": "zero"})
     expected = forgetting_events(dynamics.correct, never_learned="zero")
     np.testing.assert_array_equal(sampler.scores_, expected)
-    with pytest.raises(ValueError, match="window"):
+    with pytest.raises(ValueError, match=r"at most max_epochs=12.*Got 13"):
         scored(blobs, "dynamic_uncertainty", scorer_params={"window": 13})
 
 
@@ -313,8 +314,24 @@ def test_external_validation_models_score_too(blobs):
     sampler = DRoPSampler(NETWORK, scorer="margin", random_state=0)
     sampler.fit(X, y, X_val=X[:60], y_val=y[:60])
     assert sampler.score_estimators_ == sampler.query_estimators_
-    with pytest.raises(ValueError, match=r"score_from='held_out'.*Leave out X_val"):
-        sampler.set_params(score_from="held_out").fit(X, y, X_val=X, y_val=y)
+
+
+@pytest.mark.parametrize("scorer", ["el2n", "margin", "bald"])
+def test_rows_are_scored_held_out_beside_external_validation(blobs, scorer):
+    X, y = blobs
+    folds = StratifiedKFold(5, shuffle=True, random_state=3)
+    model = RandomForestClassifier(20, random_state=0)
+    sampler = DRoPSampler(
+        model, scorer=scorer, validation=folds, n_query=2, random_state=0
+    ).fit(X, y, X_val=X[:60], y_val=y[:60])
+    assert len(sampler.query_estimators_) == 2
+    assert sampler.quota_report_["n_validation"].sum() == 60
+    if scorer == "margin":
+        proba = cross_val_predict(model, X, y, cv=folds, method="predict_proba")
+        np.testing.assert_allclose(sampler.scores_, margin(proba))
+    inside = clone(sampler).set_params(score_from="training")
+    inside.fit(X, y, X_val=X[:60], y_val=y[:60])
+    assert inside.score_estimators_ == inside.query_estimators_
 
 
 # -- arrays and callables -------------------------------------------------------------
@@ -486,7 +503,7 @@ def test_steps_need_something_to_measure(blobs):
                 "estimator": NetworkClassifier(early_stopping=True, max_epochs=2),
             },
             ValueError,
-            "It held out 30 of 300: set early_stopping=False",
+            "Got early_stopping=True, which holds some out",
         ),
     ],
 )
@@ -506,8 +523,63 @@ def test_a_failed_fit_leaves_the_last_one(blobs):
         sampler.fit(X, y)
     for name, value in before.items():
         assert vars(sampler)[name] is value
-    sampler.resample(density=0.2)
+    sampler.set_params(scorer="el2n").resample(density=0.2)
     assert sampler.target_size_ == 60
+
+
+def test_a_failed_fit_on_other_columns_leaves_the_last_one(blobs):
+    X, y = blobs
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    sampler = DRoPSampler(LogisticRegression(), density=0.3, random_state=0)
+    sampler.fit(frame, y)
+    before = dict(vars(sampler))
+    bad = pd.DataFrame({"p": np.full(300, np.nan), "q": 1.0})
+    with pytest.raises(ValueError, match="NaN"):
+        sampler.fit(bad, y)
+    assert vars(sampler) == before
+    fresh = clone(sampler)
+    with pytest.raises(ValueError, match="NaN"):
+        fresh.fit(bad, y)
+    assert not hasattr(fresh, "n_features_in_")
+
+
+def test_scores_of_the_user_are_copied(blobs):
+    scores = np.arange(300.0)
+    sampler = DRoPSampler(scorer=scores, quota="auto", random_state=0).fit(*blobs)
+    kept = sampler.sample_indices_
+    scores *= -1
+    sampler.resample()
+    np.testing.assert_array_equal(sampler.sample_indices_, kept)
+
+
+def test_text_columns_without_an_estimator_are_named(blobs):
+    frame = pd.DataFrame(blobs[0][:, :2], columns=["a", "b"]).assign(colour="red")
+    with pytest.raises(ValueError, match=r"Columns \['colour'\] of X are not numbers"):
+        DRoPSampler().fit(frame, blobs[1])
+
+
+def test_groups_come_one_way(blobs):
+    X, y = blobs
+    sampler = DRoPSampler(LogisticRegression(), group_column=0)
+    with pytest.raises(ValueError, match="groups must be left out where group_column"):
+        sampler.fit(X, y, groups=y)
+    with pytest.raises(ValueError, match="groups_val must come with X_val"):
+        sampler.set_params(group_column=None).fit(X, y, groups=y, groups_val=y)
+    with pytest.raises(ValueError, match=r"must be a name or position. Got True"):
+        sampler.set_params(group_column=True).fit(X, y)
+
+
+def test_steps_that_drop_nothing_are_left_out(blobs):
+    calls = []
+
+    def scorer(X, y):
+        calls.append(len(y))
+        return X[:, 0]
+
+    DRoPSampler(
+        LogisticRegression(), scorer=scorer, quota="auto", density=298, n_steps=1000
+    ).fit(*blobs)
+    assert calls == [300, 299] or calls == [300, 300, 299]
 
 
 def test_labels_that_cannot_be_sorted_are_named(blobs):
