@@ -253,7 +253,8 @@ def _symmetric_matrix(values: Any) -> Any:
     matrix = (
         csr_array(matrix, dtype=float) if issparse(matrix) else matrix.astype(float)
     )
-    check_finite("Entries of operator", matrix.data if issparse(matrix) else matrix)
+    entries: Any = matrix.data if issparse(matrix) else matrix
+    check_finite("Entries of operator", entries)
     check_symmetric(abs(matrix - matrix.T).max(), abs(matrix).max())
     return matrix
 
