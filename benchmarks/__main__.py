@@ -9,6 +9,7 @@ BENCHMARKS = (
     "sparsity_pruning",
     "data_pruning",
     "data_pruning_scale",
+    "curvature",
 )
 
 

@@ -45,6 +45,7 @@ write_table(
 )
 results = json.loads((BENCHMARKS / "results.json").read_text())
 SCRIPTS = {
+    "curvature": "curvature",
     "data_pruning_grand": "data_pruning",
     "data_pruning_scale": "data_pruning_scale",
     "networks": "networks",

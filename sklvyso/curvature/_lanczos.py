@@ -228,6 +228,7 @@ def leading_pairs(
     tol: float,
     max_steps: int,
     random: np.random.RandomState,
+    check_copies: bool = True,
 ) -> LeadingPairs:
     """Return k extreme Ritz pairs after at most ``max(k, max_steps)`` products.
 
@@ -246,6 +247,9 @@ def leading_pairs(
         Products at most.
     random : RandomState
         Draws starting vectors.
+    check_copies : bool, default=True
+        Whether to search for copies of multiple eigenvalues. For k = 1 there is no
+        need.
 
     Returns
     -------
@@ -265,7 +269,8 @@ def leading_pairs(
     first = -1  # row of V where the last search starts
     while True:
         pairs = _grow(basis, k, which, tol, max_steps)
-        if pairs.chain is not None or basis.is_complete:
+        is_done = pairs.chain is not None or basis.is_complete
+        if is_done or k == 1 or not check_copies:
             return pairs.in_full_units()
         n_steps = max(SEARCH_STEPS, basis.n_products // 2)
         if basis.size + n_steps > basis.capacity < operator.shape[0]:

@@ -242,6 +242,7 @@ def _estimated_norm(operator, n_probes, n_deflate, random) -> tuple[float, float
             tol=1e-2,
             max_steps=min(2 * n_deflate + 20, operator.shape[0]),
             random=random,
+            check_copies=False,
         )
         basis = pairs.vectors()
         known = np.append(pairs.values, np.sqrt(2) * pairs.residuals)

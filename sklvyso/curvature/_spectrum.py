@@ -25,8 +25,7 @@ from sklvyso.curvature._trace import (
     random_generator,
 )
 
-# Rows up to which, and share of the eigenvalues from which, all are computed: up to
-# SHARE_ROWS rows.
+# Rows up to which all eigenvalues are computed; up to SHARE_ROWS for such a share.
 DENSE_ROWS = 500
 DENSE_SHARE = 0.2
 SHARE_ROWS = 5000
@@ -52,6 +51,7 @@ def eigenvalues(
     max_steps: int | None = None,
     random_state: Any = None,
     return_vectors: bool = False,
+    check_copies: bool = True,
 ) -> tuple[np.ndarray, ...]:
     """Return extreme eigenvalues of a symmetric operator and their residuals.
 
@@ -60,7 +60,7 @@ def eigenvalues(
     Parameters
     ----------
     operator : LinearOperator, array-like or sparse matrix of shape (P, P)
-        Real and symmetric, known by its products with vectors.
+        Real and symmetric.
     k : int
         How many, from 1 to P.
     which : {"LA", "SA", "LM"}, default="LA"
@@ -71,10 +71,12 @@ def eigenvalues(
     max_steps : int, default=None
         Products with the operator at most, >= k. None for ``min(P, max(20 k, 400))``.
     random_state : int, RandomState instance or None, default=None
-        Draws starting vectors. None draws anew each time; the global generator is not
-        used.
+        Draws starting vectors. None draws anew; NumPy's generator is not used.
     return_vectors : bool, default=False
         Whether to return the vectors too.
+    check_copies : bool, default=True
+        Whether to search for copies of multiple eigenvalues once the k values have
+        converged. Without, fewer products are spent, and copies may be missing.
 
     Returns
     -------
@@ -106,18 +108,16 @@ def eigenvalues(
     Up to 500 rows, and for a fifth of all eigenvalues or more (up to 5000 rows), the
     matrix is written down. Otherwise Lanczos with full reorthogonalization in float64,
     whose projected matrix T gives values w and vectors s and the residuals
-    ``|beta_m s_m|``. Once the k values have converged, a second random vector, outside
-    of the space of the first, searches for copies of multiple eigenvalues that one
-    vector cannot see: in up to 20 products, which find what is missing with high
-    probability unless it is hardly larger than the rest of the spectrum. The basis
+    ``|beta_m s_m|``. One starting vector sees one copy of a multiple eigenvalue. So a
+    second one, outside of the space of the first, searches until a copy would have
+    shown, for half as many products at most: it finds what is missing with high
+    probability, unless that is hardly larger than the rest of the spectrum. The basis
     takes up to 1 GB (more where ``2 k + 50`` vectors do not fit), then thick restarts
-    keep its best part [2]_.
+    keep its best part [1]_.
 
     References
     ----------
-    .. [1] Lanczos, "An Iteration Method for the Solution of the Eigenvalue Problem of
-       Linear Differential and Integral Operators", 1950.
-    .. [2] Wu, Simon, "Thick-Restart Lanczos Method for Large Symmetric Eigenvalue
+    .. [1] Wu, Simon, "Thick-Restart Lanczos Method for Large Symmetric Eigenvalue
        Problems", SIAM J. Matrix Anal. Appl. 22(2), 2000.
 
     Examples
@@ -148,6 +148,7 @@ def eigenvalues(
         tol=float(tol),
         max_steps=min(n, max(20 * k, 400)) if max_steps is None else max_steps,
         random=random_generator(random_state),
+        check_copies=check_copies,
     )
     n_open = int((~pairs.is_converged).sum())
     if n_open:
@@ -186,14 +187,13 @@ def spectral_density(
     Parameters
     ----------
     operator : LinearOperator, array-like or sparse matrix of shape (P, P)
-        Real and symmetric, known by its products with vectors.
+        Real and symmetric.
     n_steps : int, default=80
         Products for each start, >= 1: nodes a start, at most P.
     n_starts : int, default=4
         Random vectors to average over, >= 1.
     random_state : int, RandomState instance or None, default=None
-        Draws starting vectors. None draws anew each time; the global generator is not
-        used.
+        Draws starting vectors. None draws anew; NumPy's generator is not used.
 
     Returns
     -------
@@ -363,8 +363,7 @@ def fraction_positive(
 
     References
     ----------
-    .. [1] Fort, Scherlis, "The Goldilocks Zone: Towards Better Understanding of Neural
-       Network Loss Landscapes", AAAI 2019.
+    .. [1] Fort, Scherlis, "The Goldilocks Zone", AAAI 2019.
 
     Examples
     --------
