@@ -78,7 +78,13 @@ def test_every_kind_of_validation(blobs, validation):
 
 @pytest.mark.parametrize(
     "density, n_kept",
-    [(0.1, 60), (0.3333, 200), (17, 17), (1.0, 600), (0.0575 / 3, 12)],
+    [
+        (0.1, 60),
+        (0.3333, 200),
+        (17, 17),
+        (1.0, 600),
+        (0.0575 / 3, 12),
+    ],
 )
 def test_size_is_exact(blobs, density, n_kept):
     sampler = DRoPSampler(LogisticRegression(), density=density, random_state=0)
