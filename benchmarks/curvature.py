@@ -102,7 +102,12 @@ def traces(operator, other, truth):
             "ours, 100 probes": lambda: trace(
                 operator, method="hutchinson", n_probes=N_PROBES, random_state=0
             )[0],
-            "PyHessian": lambda: np.mean(other["PyHessian"].trace(maxIter=N_PROBES)),
+            "PyHessian, stops by itself": lambda: np.mean(
+                other["PyHessian"].trace(maxIter=N_PROBES)
+            ),
+            "PyHessian, 100 probes": lambda: np.mean(
+                other["PyHessian"].trace(maxIter=N_PROBES, tol=0.0)
+            ),
             "hessian-eigenthings, 100 probes": lambda: (
                 eigenthings.hutchinson(
                     other["hessian-eigenthings"], num_samples=N_PROBES, seed=0

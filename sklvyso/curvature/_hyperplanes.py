@@ -207,8 +207,9 @@ def projected_curvature(curvature: ArrayLike, dimension: int) -> Any:
     """
     check_integer("dimension", dimension, 1)
     full = np.asarray(curvature, dtype=np.float64)
-    sine = 1 / np.hypot(1.0, np.sqrt(dimension + 1) / np.where(full == 0, 1.0, full))
-    return (np.sqrt(dimension) * np.sign(full) * sine)[()]
+    with np.errstate(over="ignore"):  # of next to nothing, whose sine is 0
+        slope = np.sqrt(dimension + 1) / np.where(full == 0, 1.0, full)
+    return _plain(np.sqrt(dimension) * np.sign(full) / np.hypot(1.0, slope))
 
 
 def full_space_curvature(projected_curvature: ArrayLike, dimension: int) -> Any:
@@ -253,7 +254,12 @@ def full_space_curvature(projected_curvature: ArrayLike, dimension: int) -> Any:
     part = np.asarray(projected_curvature, dtype=np.float64) / np.sqrt(dimension)
     with np.errstate(divide="ignore", invalid="ignore"):
         full = part * np.sqrt(dimension + 1) / np.sqrt((1 - part) * (1 + part))
-    return full[()]
+    return _plain(full)
+
+
+def _plain(values: Any) -> Any:
+    """Return an array as it is, one without dimensions as a float."""
+    return values if np.ndim(values) else float(values)
 
 
 def _check_dimension(dimension: Any, n_parameters: int) -> None:

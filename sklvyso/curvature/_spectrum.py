@@ -29,7 +29,7 @@ from sklvyso.curvature._trace import (
 DENSE_ROWS = 500
 DENSE_SHARE = 0.2
 SHARE_ROWS = 5000
-# Steps of a density by default, which set how finely it resolves the spectrum.
+# Steps of a density by default: how finely it resolves the spectrum.
 DENSITY_STEPS = 80
 
 
@@ -84,24 +84,19 @@ def eigenvalues(
         Descending for ``"LA"``, ascending for ``"SA"``, by magnitude, descending, for
         ``"LM"``.
     residuals : ndarray of shape (k,), dtype float64
-        ``||A v - w v||``: some eigenvalue of A lies within this of the value.
+        ``||A v - w v||``: an eigenvalue of A lies within this of the value.
     vectors : ndarray of shape (P, k), dtype float64
         Orthonormal columns; only with `return_vectors`.
 
     Raises
     ------
     ValueError
-        If `operator` is not square, real, symmetric and finite, or an argument is out
-        of range.
+        If `operator` is not square, real, symmetric, finite, or k is out of range.
 
     Warns
     -----
     ConvergenceWarning
         If values have not converged within `max_steps`; the residuals tell which.
-
-    See Also
-    --------
-    spectral_density : All eigenvalues, roughly.
 
     Notes
     -----
@@ -129,11 +124,8 @@ def eigenvalues(
     >>> operator = LinearOperator(
     ...     (5000, 5000), matvec=lambda v: d * v, dtype=np.float64
     ... )
-    >>> values, residuals = eigenvalues(operator, 3, random_state=0)
-    >>> values.round(4)
+    >>> eigenvalues(operator, 3, random_state=0)[0].round(4)
     array([1.    , 0.5   , 0.3333])
-    >>> bool((residuals < 1e-5).all())
-    True
     """
     operator = as_operator(operator)
     n = operator.shape[0]
@@ -205,8 +197,7 @@ def spectral_density(
     Raises
     ------
     ValueError
-        If `operator` is not square, real, symmetric and finite, or an argument is out
-        of range.
+        If `operator` is not square, real, symmetric, finite, or a number out of range.
 
     See Also
     --------
@@ -242,14 +233,10 @@ def spectral_density(
     if n <= min(n_steps * n_starts, SHARE_ROWS):
         return np.linalg.eigvalsh(dense_matrix(operator)), np.full(n, 1 / n)
     random = random_generator(random_state)
-    nodes, weights = [], []
-    for _ in range(n_starts):
-        values, shares = _quadrature(operator, n_steps, random)
-        nodes.append(values)
-        weights.append(shares / n_starts)
-    order = np.argsort(np.concatenate(nodes), kind="stable")
-    total = np.concatenate(weights)[order]
-    return np.concatenate(nodes)[order], total / total.sum()
+    rules = [_quadrature(operator, n_steps, random) for _ in range(n_starts)]
+    nodes, weights = np.concatenate(rules, axis=1)
+    order = np.argsort(nodes, kind="stable")
+    return nodes[order], weights[order] / weights.sum()
 
 
 def _quadrature(operator, n_steps, random) -> tuple[np.ndarray, np.ndarray]:
@@ -279,12 +266,11 @@ def density_curve(
     nodes, weights : array-like of shape (n_nodes,)
         As from :func:`spectral_density`.
     grid : array-like of shape (n_points,), default=None
-        Where to evaluate the curve. None for `n_points` equally spaced points from 4
-        `sigma` below the least node to 4 above the largest.
+        Where to evaluate the curve. None for `n_points` from 4 `sigma` below the least
+        node to 4 above the largest.
     sigma : float, default=None
         Standard deviation of the Gaussian, > 0. None for 1/80 of the range of the
-        nodes, what 80 steps resolve; where there is one node only, for 1/80 of its
-        magnitude (of 1 for 0).
+        nodes, what 80 steps resolve (of the magnitude of a single node, or of 1).
     n_points : int, default=400
         Points of the grid, >= 2; not used when `grid` is given.
 
@@ -313,9 +299,7 @@ def density_curve(
     if sigma is None:
         spread = np.ptp(centres) or abs(centres[0]) or 1.0
         sigma = spread / DENSITY_STEPS
-    if not isinstance(sigma, Real) or not 0 < float(sigma) < np.inf:
-        raise ValueError(f"sigma must be finite and > 0. Got {sigma!r} instead.")
-    width = float(sigma)
+    width = _check_number("sigma", sigma, above=True)
     if grid is None:
         ends = centres.min() - 4 * width, centres.max() + 4 * width
         points = np.linspace(*ends, n_points)
@@ -345,7 +329,7 @@ def fraction_positive(
     values : array-like of shape (n,), float64 or float32
         Eigenvalues, or the nodes of a density.
     weights : array-like of shape (n,), default=None
-        What each value counts, >= 0, such as the weights of a density. None for 1.
+        What each value counts, >= 0, as from a density. None for 1.
     tolerance : float, default=None
         Magnitudes up to this share of the largest one count as zero; >= 0. None for
         1e-10, or 1e-5 for float32.
@@ -361,10 +345,6 @@ def fraction_positive(
     ValueError
         If an argument is empty, not finite or out of range, or shapes differ.
 
-    References
-    ----------
-    .. [1] Fort, Scherlis, "The Goldilocks Zone", AAAI 2019.
-
     Examples
     --------
     >>> from sklvyso.curvature import fraction_positive
@@ -376,11 +356,7 @@ def fraction_positive(
     checked, shares = _check_nodes("values", values, counted)
     if tolerance is None:
         tolerance = 1e-5 if is_single else 1e-10
-    if not isinstance(tolerance, Real) or not 0 <= float(tolerance) < np.inf:
-        raise ValueError(
-            f"tolerance must be finite and >= 0. Got {tolerance!r} instead."
-        )
-    bar = float(tolerance) * abs(checked).max()
+    bar = _check_number("tolerance", tolerance) * abs(checked).max()
     masks = checked > bar, checked < -bar, abs(checked) <= bar
     positive, negative, zero = (shares[mask].sum().item() for mask in masks)
     return SignCounts(
@@ -404,13 +380,21 @@ def _check_nodes(name, values, weights) -> tuple[np.ndarray, np.ndarray]:
     return checked, shares
 
 
+def _check_number(name: str, value: Any, above: bool = False) -> float:
+    """Return a finite number >= 0, or > 0."""
+    least = np.nextafter(0, 1) if above else 0.0
+    if not isinstance(value, Real) or not least <= float(value) < np.inf:
+        rule = "> 0" if above else ">= 0"
+        raise ValueError(f"{name} must be finite and {rule}. Got {value!r} instead.")
+    return float(value)
+
+
 def _check_eigenvalues(k, n, which, tol, max_steps) -> None:
     check_integer("k", k, 1)
     if k > n:
         raise ValueError(f"k must be at most {n}, the number of rows. Got {k} instead.")
     if which not in ORDERS:
         raise ValueError(f"which must be 'LA', 'SA' or 'LM'. Got {which!r} instead.")
-    if not isinstance(tol, Real) or not 0 <= float(tol) < np.inf:
-        raise ValueError(f"tol must be finite and >= 0. Got {tol!r} instead.")
+    _check_number("tol", tol)
     if max_steps is not None:
         check_integer("max_steps", max_steps, k)
