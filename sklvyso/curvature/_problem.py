@@ -90,7 +90,7 @@ class Problem:
         self.weight = 1.0 / self.n_rows if reduction == "mean" else 1.0
         with torch.no_grad():
             few = self.X[:2].clone()
-            shape = self.logits(few).shape
+            shape = self._first_logits(few).shape
         if len(shape) != 2 or shape[0] != len(few):
             raise ValueError(
                 "module must give logits of shape (n, n_outputs). It gave "
@@ -108,7 +108,10 @@ class Problem:
             )
 
     def _rows(self, X: Any) -> Tensor:
-        rows = X if isinstance(X, Tensor) else torch.tensor(np.asarray(X))
+        try:
+            rows = X if isinstance(X, Tensor) else torch.tensor(np.asarray(X))
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"X must hold numbers: {error}") from error
         if rows.ndim < 1 or len(rows) == 0:
             raise ValueError(
                 f"X must hold rows. Got shape {tuple(rows.shape)} instead."
@@ -138,6 +141,15 @@ class Problem:
                 "large?"
             )
         return logits
+
+    def _first_logits(self, rows: Tensor) -> Tensor:
+        try:
+            return self.logits(rows)
+        except (RuntimeError, IndexError, TypeError) as error:
+            raise ValueError(
+                "module could not process X, whose rows have shape "
+                f"{tuple(rows.shape[1:])} and type {rows.dtype}: {error}"
+            ) from error
 
     def subset(self, params: str | Sequence[str]) -> Problem:
         """Return the same loss as a function of fewer parameters.

@@ -256,6 +256,8 @@ def test_a_linear_last_layer_has_no_residual():
         ({"module": "net"}, TypeError, "module must be a torch.nn.Module. Got str"),
         ({"X": np.zeros((0, 4))}, ValueError, "X must hold rows"),
         ({"X": np.full((16, 4), np.nan)}, ValueError, "X must be finite"),
+        ({"X": np.zeros((16, 3))}, ValueError, r"could not process X.*\(3,\)"),
+        ({"X": [["a"]] * 16}, TypeError, "X must hold numbers"),
         ({"y": np.zeros(3, int)}, ValueError, r"each of the 16 rows.*\(3,\)"),
         ({"y": np.full(16, 3)}, ValueError, r"the 3 outputs, 0 to 2. Got 3 to 3"),
         ({"y": np.full(16, -1)}, ValueError, "Got -1 to -1"),
