@@ -39,7 +39,8 @@ class KrylovBasis:
     chain, that is for each random vector that was started from and has not yet led to
     an invariant subspace. The eigenpairs (w, s) of H give Ritz pairs (w, V s) of A with
     residual norm ``||C s||``, for plain chains, several chains and after restarts. H
-    and C are those of A over ``unit``, so that squares do not underflow.
+    and C are those of A over ``unit``, so that squares do not underflow. V is stored in
+    the precision of the operator, B in double.
 
     Parameters
     ----------
@@ -61,7 +62,12 @@ class KrylovBasis:
         self.n_products = 0
         self.unit = 1.0  # a power of two, about the size of the first product
         self.scale = 0.0  # of the products so far, at most ||A|| / unit
-        self.vectors = np.empty((min(self.capacity, 32), operator.shape[0]))  # V'
+        # What single precision multiplies need not be orthogonal beyond it; reading V
+        # costs about as much as a product.
+        is_single = operator.dtype in (np.float16, np.float32)
+        self.dtype = np.float32 if is_single else np.float64
+        rows = min(self.capacity, 32)
+        self.vectors = np.empty((rows, operator.shape[0]), self.dtype)  # V'
         self.projected = np.zeros((self.capacity, self.capacity))  # H
         self.boundary: list[np.ndarray] = []  # columns of B
         self.coupling: list[np.ndarray] = []  # rows of C
@@ -110,7 +116,7 @@ class KrylovBasis:
         self.scale = max(self.scale, float(np.linalg.norm(image)))
         # What must come out, in few operations: what is left to remove is rounding.
         used = np.flatnonzero(known[:row])
-        image -= known[used] @ self.vectors[used]
+        image -= self._along(known[used], self.vectors[used])
         middle = vector @ image
         image -= middle * vector
         self._append(vector)
@@ -144,7 +150,7 @@ class KrylovBasis:
         n_kept = len(values)
         for start in range(0, self.vectors.shape[1], 2**14):
             columns = slice(start, start + 2**14)
-            block = weights.T @ self.vectors[: self.size, columns]
+            block = self._along(weights.T, self.vectors[: self.size, columns])
             self.vectors[:n_kept, columns] = block
         for coupling in self.coupling:
             coupling[:n_kept] = coupling[: self.size] @ weights
@@ -156,7 +162,11 @@ class KrylovBasis:
 
     def combine(self, weights: np.ndarray) -> np.ndarray:
         """Return V times weights, shape (P, n)."""
-        return self.vectors[: self.size].T @ weights
+        return self._along(weights.T, self.vectors[: self.size]).T.astype(np.float64)
+
+    def _along(self, weights: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        # NumPy would copy rows in single precision to multiply in double.
+        return weights.astype(self.dtype, copy=False) @ rows
 
     def _multiply(self, vector: np.ndarray) -> np.ndarray:
         image = products(self.operator, vector[:, None])[:, 0]
@@ -170,7 +180,7 @@ class KrylovBasis:
     def _append(self, vector: np.ndarray) -> None:
         if self.size == len(self.vectors):
             rows = min(2 * self.size, self.capacity)
-            grown = np.empty((rows, self.vectors.shape[1]))
+            grown = np.empty((rows, self.vectors.shape[1]), self.dtype)
             grown[: self.size] = self.vectors
             self.vectors = grown
         self.vectors[self.size] = vector
@@ -185,7 +195,7 @@ class KrylovBasis:
         inside, across = np.zeros(self.size), np.zeros(len(self.boundary))
         length = np.linalg.norm(vector)
         for _ in range(3):
-            part = basis @ vector
+            part = basis @ vector.astype(self.dtype, copy=False)
             vector -= part @ basis
             inside += part
             for index, other in enumerate(self.boundary):
@@ -363,27 +373,28 @@ def _finds_more(basis, pairs, first, last, which, tol) -> bool:
     order, n_rows = ORDERS[which], basis.operator.shape[0]
     least = order(pairs.values).min()
     slack = tol * abs(pairs.values).max() + BREAKDOWN * basis.scale
-    n_known = None
+    before = order(basis.ritz(first)[0])
+    n_own = (before >= least - slack).sum()  # steps of the newest chain, and as many
     while True:
         values, weights, residuals = basis.ritz(first)
         keys = order(values)
-        n_above = int((keys > least + slack).sum())
-        n_known = n_above if n_known is None else n_known
-        if n_above > n_known:
+        if (keys > least + slack).sum() > (before > least + slack).sum():
             return True
         if not basis.boundary or basis.size >= last:
             return False
-        chain = len(basis.boundary) - 1
+        newest = chain = len(basis.boundary) - 1
         rest = np.flatnonzero(keys < least - slack)
         if len(rest):
             best = rest[(keys + residuals)[rest].argmax()]
             edge = keys[best] + residuals[best]
             low = -edge if which == "LM" else keys.min()
-            if len(rest) >= _steps_to_show(least, low, edge, n_rows):
-                return False  # the others took one step each
+            n_steps = n_own - (len(keys) - len(rest))  # the others took one each
+            if n_steps >= _steps_to_show(least, low, edge, n_rows):
+                return False
             coupling = np.array(basis.coupling)[:, first : basis.size]
             chain = int(abs(coupling @ weights[:, best]).argmax())
         basis.expand(chain)
+        n_own += chain == newest
 
 
 def _steps_to_show(wanted: float, low: float, edge: float, n_rows: int) -> float:

@@ -306,7 +306,7 @@ def random_generator(random_state: Any) -> np.random.RandomState:
 def products(operator: LinearOperator, block: np.ndarray) -> np.ndarray:
     """Return the products with the columns of a block, finite float64."""
     n_rows, n_columns = block.shape
-    images = np.empty((n_rows, n_columns))
+    images = np.empty((n_columns, n_rows)).T
     step = block_columns(n_rows)
     for start in range(0, n_columns, step):
         columns = slice(start, start + step)

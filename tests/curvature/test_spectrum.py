@@ -161,6 +161,19 @@ def test_copies_of_multiple_eigenvalues_are_found(copies):
         np.testing.assert_allclose(found, np.repeat([9.0, 7.0, 5.0], copies), rtol=1e-6)
 
 
+def test_a_float32_operator_takes_half_the_memory():
+    values = 1 / np.arange(1.0, 2001)
+    for dtype, size in ((np.float64, 8), (np.float32, 4)):
+        operator, _ = diagonal(values.astype(dtype), dtype)
+        random = np.random.RandomState(0)
+        pairs = leading_pairs(operator, 3, "LA", tol=1e-5, max_steps=90, random=random)
+        assert pairs.basis.vectors.itemsize == size
+        vectors = pairs.vectors()
+        assert vectors.dtype == np.float64
+        error = abs(vectors.T @ vectors - np.eye(3)).max()
+        assert error < 20 * np.finfo(dtype).eps
+
+
 def test_products_are_not_wasted():
     n = 20_000
     values = np.r_[10 * 0.8 ** np.arange(12), 0.5 / np.sqrt(np.arange(1, n - 11))]
