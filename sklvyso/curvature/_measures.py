@@ -20,7 +20,12 @@ from sklvyso.curvature._hyperplanes import project_operator
 from sklvyso.curvature._norms import curvature_of_samples
 from sklvyso.curvature._operators import GaussNewtonOperator, ResidualOperator
 from sklvyso.curvature._problem import Problem, errors, log_probabilities
-from sklvyso.curvature._spectrum import eigenvalues, fraction_positive
+from sklvyso.curvature._spectrum import (
+    eigenvalues,
+    fraction_positive,
+    leading_values,
+    spectral_density,
+)
 from sklvyso.curvature._trace import DENSE_LIMIT, mean_and_error, probe_blocks
 
 PARTS = ("h", "g", "f")
@@ -254,10 +259,11 @@ def curvature_measures(
     method: str,
     n_probes: int,
     n_eigenvalues: int,
+    density_steps: int,
     directions: np.ndarray | None,
     random: np.random.RandomState,
     trace_g: float | None = None,
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """Return all measures at one set of weights.
 
     Parameters
@@ -269,7 +275,9 @@ def curvature_measures(
     n_probes : int
         Products for estimates, shared by the parts.
     n_eigenvalues : int
-        0 leaves out the spectral norms.
+        How many of H, largest in magnitude; 0 leaves out the spectral norms, too.
+    density_steps : int
+        Lanczos steps of the density of H; 0 leaves it out.
     directions : ndarray of shape (P, d) or None
         Of a hyperplane; then all is measured in it.
     random : RandomState
@@ -281,27 +289,47 @@ def curvature_measures(
     -------
     measures : dict of str to float
         For the parts ``h``, ``g`` and ``f``: trace, norm and curvature, with standard
-        errors; H is the sum of the two others.
+        errors; H is the sum of the two others. ``eigenvalues``, ``ritz_residuals`` and
+        ``density``, of H, hold arrays.
     """
     options = {"params": params, "temperature": temperature, "batch_size": batch_size}
     G = GaussNewtonOperator(module, X, y, **options)
     F = ResidualOperator(module, X, y, **options)
-    measures = output_measures(G.problem)
+    n_rows = G.shape[0] if directions is None else directions.shape[1]
+    if n_eigenvalues > n_rows:
+        raise ValueError(
+            f"n_eigenvalues must be at most {n_rows}, the number of parameters or the "
+            f"dimension of the hyperplane. Got {n_eigenvalues} instead."
+        )
+    measures: dict[str, Any] = output_measures(G.problem)
     if directions is not None:
         inside_g, inside_f = (project_operator(part, directions) for part in (G, F))
-        return measures | _dense_measures(inside_g, inside_f, n_eigenvalues)
-    if method != "hutchinson" and G.shape[0] <= DENSE_LIMIT:
-        return measures | _dense_measures(G.to_dense(), F.to_dense(), n_eigenvalues)
+        measures |= _dense_measures(inside_g, inside_f, n_eigenvalues, density_steps)
+        # How far the curvature in a random hyperplane strays at the edges of the zone.
+        strays = math.sqrt(2 / (n_rows + 1)) if n_rows < G.shape[0] else 0.0
+        return measures | {f"curvature_{name}_stderr": strays for name in PARTS}
+    if method != "hutchinson" and n_rows <= DENSE_LIMIT:
+        dense_g, dense_f = G.to_dense(), F.to_dense()
+        return measures | _dense_measures(
+            dense_g, dense_f, n_eigenvalues, density_steps
+        )
     measures |= _estimated_measures(G, F, method, n_probes, random, trace_g)
     if n_eigenvalues:
         for name, operator in (("h", G + F), ("g", G), ("f", F)):
-            values, _ = eigenvalues(operator, 1, which="LM", random_state=random)
-            measures[f"spectral_norm_{name}"] = float(abs(values[0]))
+            k = n_eigenvalues if name == "h" else 1
+            found = eigenvalues(operator, k, which="LM", random_state=random)
+            measures[f"spectral_norm_{name}"] = float(abs(found[0][0]))
+            if name == "h":
+                measures["eigenvalues"], measures["ritz_residuals"] = found
+    if density_steps:
+        measures["density"] = spectral_density(
+            G + F, n_steps=density_steps, random_state=random
+        )
     return measures
 
 
-def _dense_measures(G, F, n_eigenvalues) -> dict[str, float]:
-    measures = {}
+def _dense_measures(G, F, n_eigenvalues, density_steps) -> dict[str, Any]:
+    measures: dict[str, Any] = {}
     for name, matrix in (("h", G + F), ("g", G), ("f", F)):
         values = np.linalg.eigvalsh(matrix.astype(np.float64))
         size = float(abs(values).max())  # squares of small ones would underflow
@@ -312,10 +340,16 @@ def _dense_measures(G, F, n_eigenvalues) -> dict[str, float]:
         for key in ("trace", "fro_norm", "curvature"):
             measures[f"{key}_{name}_stderr"] = 0.0
         if n_eigenvalues:
-            measures[f"spectral_norm_{name}"] = float(abs(values).max())
+            measures[f"spectral_norm_{name}"] = size
         if name == "h":
             counts = fraction_positive(values)
             measures["frac_positive"] = counts.n_positive / len(values)
+            if n_eigenvalues:
+                best = leading_values(values, n_eigenvalues, "LM")
+                measures["eigenvalues"] = values[best]
+                measures["ritz_residuals"] = np.zeros(n_eigenvalues)
+            if density_steps:
+                measures["density"] = values, np.full(len(values), 1 / len(values))
     return measures
 
 

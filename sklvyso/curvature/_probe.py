@@ -19,7 +19,6 @@ import torch
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
@@ -39,6 +38,7 @@ from sklvyso.curvature._problem import (
     log_probabilities,
     parameter_names,
 )
+from sklvyso.curvature._sweep import average, find_zone, stratified_rows, table
 from sklvyso.networks import (
     NetworkClassifier,
     NoClosedFormError,
@@ -54,7 +54,6 @@ from sklvyso.networks import (
 _FEATURES = ("confidence", "entropy", "logit_rms", "trace_g")
 # Outputs whose pairs are few enough to serve a sweep with one set of products.
 _MOST_PAIRED_OUTPUTS = 20
-_SIGNIFICANT = 3.0  # standard errors above 0
 
 
 class GoldilocksProbe(TransformerMixin, BaseEstimator):
@@ -97,8 +96,14 @@ class GoldilocksProbe(TransformerMixin, BaseEstimator):
         the paper takes 50); None is the whole space.
     projection_kind : {"gaussian", "sparse"}, default="gaussian"
         How the hyperplane is drawn.
+    n_projections : int, default=1
+        Hyperplanes to average over; the paper takes 3. Without ``projection`` not used.
     n_eigenvalues : int, default=0
-        1 measures the spectral norms of the three matrices, too.
+        How many eigenvalues of the Hessian to compute, the largest in magnitude. From 1
+        on the spectral norms of the three matrices are measured, too.
+    density_steps : int, default=0
+        Lanczos steps, for each of 4 random vectors, of the spectral density of the
+        Hessian; 80 resolve it well. 0 leaves it out.
     params : str or sequence of str, default=None
         Names of parameters or modules to differentiate by; None is all.
     n_samples : int, default=None
@@ -124,13 +129,27 @@ class GoldilocksProbe(TransformerMixin, BaseEstimator):
     curvature_ : ndarray of shape (n_scales,)
         Positive curvature of the Hessian, trace over Frobenius norm.
     curvature_stderr_ : ndarray of shape (n_scales,)
-        Its standard error: of the probes or, with several, over initialisations.
+        Its standard error: of the probes or, with several, over initialisations or
+        hyperplanes. Of a single hyperplane of dimension d, ``sqrt(2 / (d + 1))``: how
+        far the curvature in it strays where that of the whole space is 0.
     curvature_g_, curvature_f_ : ndarray of shape (n_scales,)
         The same of the Gauss-Newton part and of the rest.
     trace_, fro_norm_, loss_, accuracy_ : ndarray of shape (n_scales,)
         Of the Hessian; of the network.
     results_ : dict of str to ndarray
-        All measures, ready for ``pandas.DataFrame``.
+        All measures, ready for ``pandas.DataFrame``. For the parts ``h``, ``g`` and
+        ``f``, as in ``trace_h``: trace, fro_norm, curvature, each with ``_stderr``, and
+        spectral_norm; of the network: loss, accuracy, confidence, entropy, gamma (see
+        :func:`gamma_statistic`), logit_rms, zero_logit_fraction, grad_norm and
+        prior_mismatch, the distance of mean probabilities from class frequencies;
+        frac_positive, the share of positive eigenvalues, where all are known.
+    eigenvalues_ : ndarray of shape (n_scales, n_eigenvalues)
+        Of the Hessian, by magnitude, descending.
+    ritz_residuals_ : ndarray of shape (n_scales, n_eigenvalues)
+        ``||H v - w v||`` of each.
+    density_ : list of (nodes, weights)
+        Spectral density of the Hessian at each scale, as from
+        :func:`spectral_density`; empty without ``density_steps``.
     zone_ : tuple of float or None
         First and last scale of the zone; None when no curvature is above 0 by three
         standard errors.
@@ -194,7 +213,9 @@ class GoldilocksProbe(TransformerMixin, BaseEstimator):
         "n_probes": [Interval(Integral, 2, None, closed="left")],
         "projection": [Interval(Integral, 1, None, closed="left"), None],
         "projection_kind": [StrOptions({"gaussian", "sparse"})],
-        "n_eigenvalues": [Interval(Integral, 0, 1, closed="both")],
+        "n_projections": [Interval(Integral, 1, None, closed="left")],
+        "n_eigenvalues": [Interval(Integral, 0, None, closed="left")],
+        "density_steps": [Interval(Integral, 0, None, closed="left")],
         "params": [str, list, tuple, None],
         "n_samples": [Interval(Integral, 1, None, closed="left"), None],
         "batch_size": [Interval(Integral, 1, None, closed="left"), None],
@@ -216,7 +237,9 @@ class GoldilocksProbe(TransformerMixin, BaseEstimator):
         n_probes: int = 30,
         projection: int | None = None,
         projection_kind: str = "gaussian",
+        n_projections: int = 1,
         n_eigenvalues: int = 0,
+        density_steps: int = 0,
         params: str | Sequence[str] | None = None,
         n_samples: int | None = None,
         batch_size: int | None = None,
@@ -234,7 +257,9 @@ class GoldilocksProbe(TransformerMixin, BaseEstimator):
         self.n_probes = n_probes
         self.projection = projection
         self.projection_kind = projection_kind
+        self.n_projections = n_projections
         self.n_eigenvalues = n_eigenvalues
+        self.density_steps = density_steps
         self.params = params
         self.n_samples = n_samples
         self.batch_size = batch_size
@@ -274,7 +299,7 @@ class GoldilocksProbe(TransformerMixin, BaseEstimator):
         self._seed = draw_seed(rng)
         y = self._validate(X, y, reset=True)
         n_init = 1 if self._is_given() else self.n_init
-        tables = []
+        sweeps = []
         networks = [self._network(X, y, rng) for _ in range(n_init)]
         bar = tqdm(
             total=len(scales) * n_init,
@@ -285,10 +310,10 @@ class GoldilocksProbe(TransformerMixin, BaseEstimator):
         with bar:
             for network in networks:
                 module, rows, codes = self._tensors(network, X, y)
-                tables.append(self._sweep(module, rows, codes, scales, bar))
+                sweeps.append(self._sweep(module, rows, codes, scales, bar))
         self.estimator_, self.classes_ = networks[0], networks[0].classes_
         self._describe(*self._tensors(networks[0], X, y))
-        self._store(scales, tables)
+        self._store(scales, sweeps)
         return self
 
     def score(self, X: ArrayLike, y: ArrayLike) -> float:
@@ -312,7 +337,10 @@ class GoldilocksProbe(TransformerMixin, BaseEstimator):
         y = self._validate(X, y, reset=False)
         module, rows, codes = self._tensors(self.estimator_, X, y)
         rng = np.random.RandomState(self._seed)
-        measures = self._measure(module, rows, codes, float(self.scale), None, rng)
+        hyperplanes = self._hyperplanes(module, rng)
+        measures = self._measure(
+            module, rows, codes, float(self.scale), hyperplanes, rng
+        )
         return measures["curvature_h"]
 
     def transform(self, X: ArrayLike) -> np.ndarray:
@@ -425,7 +453,7 @@ class GoldilocksProbe(TransformerMixin, BaseEstimator):
         """Return module, rows and label codes in the type of the products."""
         kept = None
         if draws and self.n_samples is not None and self.n_samples < len(y):
-            kept = _stratified(y, self.n_samples, self._seed)
+            kept = stratified_rows(y, self.n_samples, self._seed)
         batches = scoring_batches(network, X, y, batch_size=-1, rows=kept)
         ((rows, codes, _),) = list(batches)
         dtype = getattr(torch, self.dtype)
@@ -451,24 +479,28 @@ class GoldilocksProbe(TransformerMixin, BaseEstimator):
             batch_size=self.batch_size,
         ).problem
 
-    def _measure(self, module, rows, codes, scale, directions, rng, trace_g=None):
-        if self.projection is not None and directions is None:
-            directions = self._directions(module, rng)
+    def _measure(self, module, rows, codes, scale, hyperplanes, rng, trace_g=None):
         scaled, temperature = self._at(module, scale)
         try:
-            return curvature_measures(
-                scaled,
-                rows,
-                codes,
-                params=self.params,
-                temperature=temperature,
-                batch_size=self.batch_size,
-                method=self.method,
-                n_probes=self.n_probes,
-                n_eigenvalues=self.n_eigenvalues,
-                directions=directions,
-                random=rng,
-                trace_g=trace_g,
+            return average(
+                [
+                    curvature_measures(
+                        scaled,
+                        rows,
+                        codes,
+                        params=self.params,
+                        temperature=temperature,
+                        batch_size=self.batch_size,
+                        method=self.method,
+                        n_probes=self.n_probes,
+                        n_eigenvalues=self.n_eigenvalues,
+                        density_steps=self.density_steps,
+                        directions=directions,
+                        random=rng,
+                        trace_g=trace_g,
+                    )
+                    for directions in hyperplanes
+                ]
             )
         except ValueError as error:
             if "finite logits" not in str(error):
@@ -477,34 +509,38 @@ class GoldilocksProbe(TransformerMixin, BaseEstimator):
                 f"scales must be such that logits stay finite. At {scale} they do not."
             ) from error
 
-    def _directions(self, module, rng) -> np.ndarray | None:
+    def _hyperplanes(self, module, rng) -> list[np.ndarray | None]:
+        """Return the directions of each hyperplane; [None] for the whole space."""
         if self.projection is None:
-            return None
+            return [None]
         named = dict(module.named_parameters())
         if self.params is None:
             count = sum(p.numel() for p in named.values() if p.requires_grad)
         else:
             names = parameter_names(module, self.params)
             count = sum(named[name].numel() for name in names)
-        return random_directions(
-            count, self.projection, kind=self.projection_kind, random_state=rng
-        )
+        return [
+            random_directions(
+                count, self.projection, kind=self.projection_kind, random_state=rng
+            )
+            for _ in range(self.n_projections)
+        ]
 
-    def _sweep(self, module, rows, codes, scales, bar) -> list[dict[str, float]]:
+    def _sweep(self, module, rows, codes, scales, bar) -> list[dict[str, Any]]:
         rng = np.random.RandomState(self._seed)
-        directions = self._directions(module, rng) if len(scales) else None
+        hyperplanes = self._hyperplanes(module, rng) if len(scales) else []
         traces = self._sweep_traces(module, rows, codes, scales)
-        table = []
+        measures = []
         for scale, trace_g in zip(scales, traces, strict=True):
             # The same probes at each scale: their noise does not roughen the curve.
             rng = np.random.RandomState(self._seed)
-            table.append(
+            measures.append(
                 self._measure(
-                    module, rows, codes, float(scale), directions, rng, trace_g
+                    module, rows, codes, float(scale), hyperplanes, rng, trace_g
                 )
             )
             bar.update()
-        return table
+        return measures
 
     def _sweep_traces(self, module, rows, codes, scales) -> list[float | None]:
         """Return exact traces of G at all scales from one set of products, if any."""
@@ -541,21 +577,15 @@ class GoldilocksProbe(TransformerMixin, BaseEstimator):
             self.projection is None and _exact.why_not_exact(problem) is None
         )
 
-    def _store(self, scales, tables) -> None:
+    def _store(self, scales, sweeps) -> None:
         self.scales_ = scales
-        names = list(tables[0][0]) if len(scales) else []
-        stacked = {
-            name: np.array([[row[name] for row in table] for table in tables])
-            for name in names
-        }
-        results = {"scale": scales}
-        for name, values in stacked.items():
-            if not name.endswith("_stderr"):
-                results[name] = values.mean(axis=0)
-                error = stacked.get(f"{name}_stderr")
-                if error is not None:
-                    results[f"{name}_stderr"] = _mean_error(values, error)
-        self.results_ = results
+        rows = [average(same) for same in zip(*sweeps, strict=True)]
+        self.results_ = {"scale": scales} | table(rows)
+        shape = len(scales), self.n_eigenvalues
+        for name in ("eigenvalues", "ritz_residuals"):
+            values = [row.get(name, ()) for row in rows]
+            setattr(self, f"{name}_", np.array(values, dtype=float).reshape(shape))
+        self.density_ = [row["density"] for row in rows if "density" in row]
         empty = np.empty(0)
         for attribute, name in (
             ("curvature", "curvature_h"),
@@ -567,7 +597,7 @@ class GoldilocksProbe(TransformerMixin, BaseEstimator):
             ("loss", "loss"),
             ("accuracy", "accuracy"),
         ):
-            setattr(self, f"{attribute}_", results.get(name, empty))
+            setattr(self, f"{attribute}_", self.results_.get(name, empty))
         self.best_scale_, self.zone_ = find_zone(
             scales, self.curvature_, self.curvature_stderr_, self.threshold
         )
@@ -578,59 +608,3 @@ class GoldilocksProbe(TransformerMixin, BaseEstimator):
                 UserWarning,
                 stacklevel=3,
             )
-
-
-def _mean_error(values: np.ndarray, errors: np.ndarray) -> np.ndarray:
-    """Return the standard error of means over initialisations, or that of the one."""
-    n_init = len(values)
-    if n_init == 1:
-        return errors[0]
-    return values.std(axis=0, ddof=1) / np.sqrt(n_init)
-
-
-def _stratified(y: np.ndarray, n_samples: int, seed: int) -> np.ndarray:
-    """Draw rows by class, in the order of the data."""
-    labels, counts = np.unique(y, return_counts=True)
-    can = counts.min() > 1 and len(labels) <= min(n_samples, len(y) - n_samples)
-    kept, _ = train_test_split(
-        np.arange(len(y)),
-        train_size=n_samples,
-        stratify=y if can else None,
-        random_state=seed,
-    )
-    return np.sort(kept)
-
-
-def find_zone(
-    scales: np.ndarray, curvature: np.ndarray, error: np.ndarray, threshold: float
-) -> tuple[float, tuple[float, float] | None]:
-    """Return the scale of the peak, and the range around it that counts as the zone.
-
-    Parameters
-    ----------
-    scales : ndarray of shape (n_scales,)
-        Ascending.
-    curvature, error : ndarray of shape (n_scales,)
-        With NaN where there is none.
-    threshold : float
-        Share of the peak that bounds the zone.
-
-    Returns
-    -------
-    best_scale : float
-        NaN without any curvature.
-    zone : tuple of float or None
-        None where the peak is not above 0 by three standard errors.
-    """
-    if not len(scales) or np.isnan(curvature).all():
-        return float("nan"), None
-    peak = int(np.nanargmax(curvature))
-    if not curvature[peak] > _SIGNIFICANT * np.nan_to_num(error[peak]):
-        return float(scales[peak]), None
-    inside = np.nan_to_num(curvature, nan=-np.inf) >= threshold * curvature[peak]
-    low = high = peak
-    while low > 0 and inside[low - 1]:
-        low -= 1
-    while high < len(scales) - 1 and inside[high + 1]:
-        high += 1
-    return float(scales[peak]), (float(scales[low]), float(scales[high]))

@@ -159,10 +159,30 @@ def eigenvalues(
 def _dense_pairs(operator, k, which):
     matrix = dense_matrix(operator)
     values, vectors = np.linalg.eigh(matrix)
-    best = np.argsort(-ORDERS[which](values), kind="stable")[:k]
+    best = leading_values(values, k, which)
     values, vectors = values[best], vectors[:, best]
     residuals = np.linalg.norm(matrix @ vectors - vectors * values, axis=0)
     return values, residuals, vectors
+
+
+def leading_values(values: np.ndarray, k: int, which: str) -> np.ndarray:
+    """Return the positions of the k wanted values, best first.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
+        All eigenvalues.
+    k : int
+        How many.
+    which : {"LA", "SA", "LM"}
+        As for :func:`eigenvalues`.
+
+    Returns
+    -------
+    positions : int ndarray of shape (k,)
+        Equal values in their order.
+    """
+    return np.argsort(-ORDERS[which](values), kind="stable")[:k]
 
 
 def spectral_density(

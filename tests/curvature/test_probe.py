@@ -20,13 +20,14 @@ from torch import nn
 from sklvyso import GoldilocksProbe, NetworkClassifier
 from sklvyso.curvature import (
     HessianOperator,
+    eigenvalues,
     expected_g_curvature,
     gamma_statistic,
     positive_curvature,
     scale_parameters,
 )
 from sklvyso.curvature._measures import curvature_measures, homogeneity_degree
-from sklvyso.curvature._probe import find_zone
+from sklvyso.curvature._sweep import average, find_zone
 from sklvyso.networks import SkorchClassifier, make_network
 
 FOLDER = Path(__file__).parents[1] / "data/goldilocks"
@@ -62,6 +63,7 @@ def rings_at(alpha, temperature=1.0, **options):
         "method": "auto",
         "n_probes": 30,
         "n_eigenvalues": 1,
+        "density_steps": 0,
         "directions": RINGS["R_0"].astype(float),
         "random": np.random.RandomState(0),
     }
@@ -117,6 +119,51 @@ def test_estimates_agree_with_the_whole_matrix():
             gap = abs(exact[key] - estimated[key])
             assert gap < 4 * estimated[f"{key}_stderr"] + 1e-9
             assert exact[f"{key}_stderr"] == 0.0
+
+
+def test_spectra_of_a_small_network_are_those_of_its_matrix(digits):
+    X, y = digits
+    network = clone(SMALL).set_params(hidden_layer_sizes=(6, 5))
+    probe = GoldilocksProbe(
+        network, scales=[0.5, 1.0], n_eigenvalues=4, density_steps=5, random_state=0
+    ).fit(X, y)
+    assert probe.n_parameters_ < 2000
+    module = probe.estimator_.module_.double()
+    for row, scale in enumerate(probe.scales_):
+        operator = HessianOperator(scale_parameters(module, scale), X, y)
+        values = np.linalg.eigvalsh(operator.to_dense())
+        nodes, weights = probe.density_[row]
+        np.testing.assert_allclose(nodes, values, atol=1e-9 * abs(values).max())
+        np.testing.assert_allclose(weights, 1 / len(values))
+        by_size = values[np.argsort(-abs(values))][:4]
+        np.testing.assert_allclose(probe.eigenvalues_[row], by_size, rtol=1e-9)
+    assert (probe.ritz_residuals_ == 0).all()
+    assert "eigenvalues" not in probe.results_
+    none = GoldilocksProbe(network, scales=[1.0], random_state=0).fit(X, y)
+    assert none.eigenvalues_.shape == (1, 0) and none.density_ == []
+    with pytest.raises(
+        ValueError, match=r"n_eigenvalues must be at most 20, .* Got 30"
+    ):
+        none.set_params(projection=20, n_eigenvalues=30).fit(X, y)
+
+
+def test_hyperplanes_are_averaged(digits):
+    X, y = digits
+    options = {"scales": [1.0], "projection": 8, "random_state": 0}
+    one = GoldilocksProbe(SMALL, **options).fit(X, y)
+    np.testing.assert_allclose(one.curvature_stderr_, np.sqrt(2 / 9))
+    three = GoldilocksProbe(
+        SMALL, **options, n_projections=3, n_eigenvalues=2, density_steps=1
+    ).fit(X, y)
+    # The first hyperplane is the same.
+    assert 0 < three.curvature_stderr_[0] < 1
+    assert three.curvature_[0] != one.curvature_[0]
+    assert len(three.density_[0][0]) == 24
+    np.testing.assert_allclose(three.density_[0][1].sum(), 1.0)
+    assert three.score(X, y) == pytest.approx(three.curvature_[0])
+    rows = [{"a": 1.0, "a_stderr": 5.0}, {"a": 3.0, "a_stderr": 5.0}]
+    assert average(rows) == {"a": 2.0, "a_stderr": pytest.approx(1.0)}
+    assert average(rows[:1]) == rows[0]
 
 
 # -- small functions ------------------------------------------------------------------
@@ -280,6 +327,47 @@ def test_given_weights_are_measured_and_left_alone(digits):
     assert abs(fresh.curvature_[0] - expected) > 1e-3
     with pytest.raises(TypeError, match=r"FrozenEstimator. Got LogisticRegression"):
         GoldilocksProbe(FrozenEstimator(LogisticRegression().fit(X, y))).fit(X, y)
+
+
+class TokenTransformer(nn.Module):
+    """Codes of words, attention, 2,600 parameters: matrix-vector products only."""
+
+    def __init__(self, n_words=40, width=16):
+        super().__init__()
+        self.table = nn.Embedding(n_words, width)
+        self.layer = nn.TransformerEncoderLayer(width, 2, 16, batch_first=True)
+        self.head = nn.Linear(width, 3)
+
+    def forward(self, X):
+        return self.head(self.layer(self.table(X.long())).mean(1))
+
+
+def test_a_small_transformer_fresh_and_trained():
+    X = np.random.RandomState(0).randint(0, 40, (60, 8))
+    y = (X < 13).sum(1) % 3
+    options = {
+        "scales": [1.0],
+        "n_probes": 20,
+        "n_eigenvalues": 3,
+        "density_steps": 10,
+        "random_state": 0,
+    }
+    fresh = GoldilocksProbe(TokenTransformer, **options).fit(X, y)
+    assert fresh.results_["trace_h_stderr"][0] > 0  # attention: no exact trace of H
+    assert fresh.results_["trace_g_stderr"][0] == 0 and np.isnan(fresh.degree_)
+    trained = NetworkClassifier(TokenTransformer, max_epochs=25, lr=0.01).fit(X, y)
+    assert trained.score(X, y) > 0.9
+    probe = GoldilocksProbe(FrozenEstimator(trained), **options).fit(X, y)
+    operator = HessianOperator(trained.module_, X, y)
+    largest, _ = eigenvalues(operator, 3, which="LM", random_state=0)
+    np.testing.assert_allclose(probe.eigenvalues_[0], largest, rtol=1e-3)  # float32
+    sharpness = probe.results_["spectral_norm_h"][0]
+    assert sharpness == abs(probe.eigenvalues_[0, 0])
+    assert probe.ritz_residuals_.max() < 1e-4 * sharpness
+    nodes, weights = probe.density_[0]
+    assert abs(nodes).max() <= sharpness * (1 + 1e-6) and len(nodes) == 4 * 10
+    np.testing.assert_allclose(weights.sum(), 1.0)
+    assert probe.results_["loss"][0] < fresh.results_["loss"][0] / 2
 
 
 def test_images_skorch_nets_and_labels_of_any_kind(digits):
