@@ -21,9 +21,11 @@ _ROOM_OF = {
     "DRoPSampler": "data_pruning",
     "EffectiveSparsityPruner": "sparsity",
     "GoldilocksProbe": "curvature",
+    "ImpressLearnClassifier": "continual",
     "NetworkClassifier": "networks",
 }
 _ROOMS = (
+    "continual",
     "curvature",
     "data_pruning",
     "datasets",
@@ -38,8 +40,10 @@ __all__ = [
     "DRoPSampler",
     "EffectiveSparsityPruner",
     "GoldilocksProbe",
+    "ImpressLearnClassifier",
     "NetworkClassifier",
     "__version__",
+    "continual",
     "curvature",
     "data_pruning",
     "datasets",

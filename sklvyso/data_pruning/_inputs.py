@@ -22,7 +22,7 @@ from sklearn.utils import (
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
-from sklvyso.networks import takes_images
+from sklvyso.networks import take_column, takes_images
 
 
 @dataclass
@@ -187,7 +187,7 @@ def _check_rows(sampler, X, y, *, needs_numbers, reset):
         X, y = checked if target else (checked, None)
     column = None
     if has_column:
-        X, column = _take_column(X, sampler.group_column)
+        X, column = take_column(X, sampler.group_column, parameter="group_column")
     if needs_numbers and (is_frame or has_column):
         X = _numbers_only(X, sampler, numbers)
     if y is not None:
@@ -360,41 +360,6 @@ def given_features(features: Any, n_rows: int) -> np.ndarray:
             f"{len(values)} instead."
         )
     return values
-
-
-def _take_column(X: Any, column: int | str) -> tuple[Any, np.ndarray]:
-    """Return X without a column, and the column."""
-    if getattr(X, "ndim", 1) != 2:
-        raise ValueError(
-            f"group_column={column!r} needs an X with columns. Got texts instead: pass "
-            "groups."
-        )
-    if isinstance(column, bool):
-        raise ValueError(f"group_column must be a name or position. Got {column!r}.")
-    if X.shape[1] < 2:
-        raise ValueError(
-            f"X must have a column beside group_column={column!r}. Got 1 column."
-        )
-    is_frame = hasattr(X, "iloc")
-    if isinstance(column, str):
-        names = list(X.columns) if is_frame else []
-        if column not in names:
-            raise ValueError(
-                "group_column must be the name of a column of X or, when X is not a "
-                f"data frame, an integer. Got {column!r}; columns: {names}."
-            )
-        column = names.index(column)
-    if not -X.shape[1] <= column < X.shape[1]:
-        raise ValueError(
-            f"group_column must be the position of one of the {X.shape[1]} columns of "
-            f"X. Got {column!r} instead."
-        )
-    others = np.delete(np.arange(X.shape[1]), column)
-    if is_frame:
-        return X.iloc[:, others], X.iloc[:, column].to_numpy()
-    values = X[:, [column]]
-    values = values.toarray() if issparse(values) else np.asarray(values)
-    return X[:, others], values.ravel()
 
 
 def given_recalls(recalls: Any, groups: np.ndarray) -> np.ndarray:

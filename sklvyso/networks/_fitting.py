@@ -254,7 +254,8 @@ def train(
     if goes_back:
         own["last_whole_epoch"] = LastWholeEpoch()
     if settings.verbose and whole_fit:
-        own["progress_bar"] = ProgressBar(n_epochs, "fit ")
+        description = getattr(settings, "description", "fit ")
+        own["progress_bar"] = ProgressBar(n_epochs, description)
     if validation is not None:
         own["early_stopping"] = StopEarly(settings.patience, validation)
     try:

@@ -46,6 +46,8 @@ class TrainingNet(NeuralNetClassifier):
         Autocast type on a GPU; the CPU always computes in float32.
     first_lr : float or None, default=None
         Learning rate that the optimiser is made with; ``lr`` may move on.
+    penalty : callable or None, default=None
+        Takes the module; what it returns is added to the loss of a training batch.
     **kwargs : dict
         Parameters of :class:`skorch.NeuralNetClassifier`.
     """
@@ -59,6 +61,7 @@ class TrainingNet(NeuralNetClassifier):
         augment=None,
         precision="float32",
         first_lr=None,
+        penalty=None,
         **kwargs,
     ):
         kwargs.setdefault("train_split", None)
@@ -68,6 +71,7 @@ class TrainingNet(NeuralNetClassifier):
         self.augment = augment
         self.precision = precision
         self.first_lr = first_lr
+        self.penalty = penalty
 
     # Set by mask_weights of the classifier: parameter names to bool tensors.
     weight_masks_: dict[str, torch.Tensor] | None = None
@@ -161,12 +165,20 @@ class TrainingNet(NeuralNetClassifier):
             batch = batch * self.input_scale
         return fold(batch, self.input_shape)
 
-    def logits(self, X: np.ndarray) -> np.ndarray:
-        """Logits of raw rows, in evaluation mode, shape (n, n_outputs), float32."""
-        self._set_training(False)
+    def logits(
+        self, X: np.ndarray, module: torch.nn.Module | None = None
+    ) -> np.ndarray:
+        """Logits of raw rows, in evaluation mode, shape (n, n_outputs), float32.
+
+        Those of another module than the net's own where one is given.
+        """
+        module = self.module_ if module is None else module
+        module.eval()
         iterator = self.get_iterator(self.get_dataset(X), training=False)
         with torch.no_grad():
-            logits = torch.cat([self.infer(Xi).cpu() for Xi, _ in iterator])
+            logits = torch.cat(
+                [self._computed(module, self.prepare(Xi)).cpu() for Xi, _ in iterator]
+            )
         if not torch.isfinite(logits).all():
             raise ValueError(
                 "module returned logits that are not finite. Are the values of X far "
@@ -181,11 +193,14 @@ class TrainingNet(NeuralNetClassifier):
         batch = self.prepare(x["X"] if isinstance(x, dict) else x)
         if self.augment is not None and self.module_.training:
             batch = self._augmented(batch)
+        return self._computed(self.module_, batch, **fit_params)
+
+    def _computed(self, module, batch, **fit_params):
         dtype = _AUTOCAST.get(self.precision)
         if dtype is None or batch.device.type == "cpu":
-            return self.module_(batch, **fit_params)
+            return module(batch, **fit_params)
         with torch.autocast(batch.device.type, dtype=dtype):
-            return self.module_(batch, **fit_params).float()
+            return module(batch, **fit_params).float()
 
     def _augmented(self, batch):
         augmented = self.augment(batch)
@@ -213,12 +228,16 @@ class TrainingNet(NeuralNetClassifier):
         y_true = torch.as_tensor(y_true).to(self.device, non_blocking=True)
         weight = self.batch_weight(X, y_true)
         if weight is None:
-            return self.criterion_(y_pred, y_true)
-        losses = torch.nn.functional.cross_entropy(y_pred, y_true, reduction="none")
-        # Not the criterion's own weights: a batch of total weight 0 has loss 0.
-        return (losses * weight).sum() / weight.sum().clamp_min(
-            torch.finfo(losses.dtype).tiny
-        )
+            loss = self.criterion_(y_pred, y_true)
+        else:
+            # Not the criterion's own weights: a batch of total weight 0 has loss 0.
+            losses = torch.nn.functional.cross_entropy(y_pred, y_true, reduction="none")
+            loss = (losses * weight).sum() / weight.sum().clamp_min(
+                torch.finfo(losses.dtype).tiny
+            )
+        if self.penalty is None or not self.module_.training:
+            return loss
+        return loss + self.penalty(self.module_)
 
     def batch_weight(self, X, y_true: torch.Tensor) -> torch.Tensor | None:
         """Weights of a batch by sample and class, shape (n,); None when all are 1."""

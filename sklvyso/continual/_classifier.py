@@ -1,0 +1,1022 @@
+"""ImpressLearnClassifier: learn task after task, forget nothing."""
+
+# Authors: The sklvyso developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.metrics import accuracy_score
+from sklearn.utils.validation import check_is_fitted
+
+from sklvyso._compat import Interval, StrOptions
+from sklvyso.continual._backbone import make_backbone, own_state
+from sklvyso.continual._combination import Impression
+from sklvyso.continual._inputs import (
+    check_groups,
+    checked_rows,
+    rows_by_task,
+    task_name,
+    tasks_of_rows,
+)
+from sklvyso.continual._learning import Learner, Rows
+from sklvyso.continual._masks import ALLOCATIONS, MASK_MODES
+from sklvyso.continual._running import Runner
+from sklvyso.continual._task_inference import INFERENCE_METHODS, group_codes
+from sklvyso.continual._tasks import (
+    MASK,
+    Task,
+    memory_table,
+    without_task,
+)
+from sklvyso.networks import (
+    draw_seed,
+    resolve_device,
+    sample_weights,
+    torch_shape,
+    unique_labels,
+)
+
+# Tasks up to which "auto" runs the network of each to find the task of a row.
+_MOST_EXHAUSTIVE = 50
+_FORMAT_VERSION = 1
+# Score of classes that a task does not have.
+_FOREIGN = -1e9
+
+
+class ImpressLearnClassifier(ClassifierMixin, BaseEstimator):
+    """Classifier that learns task after task on one frozen random network.
+
+    The first ``n_impressions`` tasks each learn a binary mask over the frozen weights,
+    an impression. A later task learns one coefficient for each impression and layer: a
+    few dozen numbers. Nothing that a task uses is ever changed by another, so earlier
+    predictions stay the same bit for bit.
+
+    - :meth:`partial_fit` adds a task; :meth:`predict` takes its name, or infers the
+      task of each row where it is not given.
+    - With ``new_task="auto"`` a later task is tried on held-out rows; if a mask of its
+      own does clearly better than coefficients, it gets one, which serves later tasks
+      as a further impression. Unrelated tasks need that.
+    - What is stored: a seed, a bit for each weight and impression, the coefficients,
+      and the statistics of normalisation layers.
+
+    .. versionadded:: 0.1
+
+    Parameters
+    ----------
+    module : str, class, callable or nn.Module, default=None
+        Network without biases: a name of :func:`~sklvyso.networks.make_network` (which
+        builds it so, with batch normalisation without scale and shift in residual and
+        VGG networks), a class, or an instance, whose own weights are the frozen ones.
+        None is an MLP. All but an instance get random weights of one magnitude, from
+        ``random_state``.
+    hidden_layer_sizes : sequence of int, default=(300, 100)
+        Of the MLP.
+    module_params : mapping, default=None
+        Keyword arguments of the module.
+    input_shape : tuple of int, default=None
+        Shape of one sample, channels last, to fold rows into images.
+    input_scale : float, default=None
+        Factor on each batch, such as 1/255 for pixels.
+    n_impressions : int, default=5
+        Masks to learn before tasks are learned from coefficients, >= 1.
+    impressions : {"heterogeneous", "homogeneous", "random"}, default="heterogeneous"
+        A mask from each of the first tasks; all from the first task with different
+        random numbers; or random masks, a baseline.
+    new_task : {"auto", "coefficients", "mask"}, default="auto"
+        What a task learns once there are ``n_impressions`` masks. ``"coefficients"`` is
+        the paper's method, ``"mask"`` is SupSup's.
+    max_impressions : int, default=None
+        Masks at most; None for no bound.
+    mask_tolerance : float, default=0.05
+        Accuracy on held-out rows by which a mask has to be better, for ``"auto"``.
+    validation_fraction : float, default=0.2
+        Share of the rows held out for that trial; with fewer than 20 such rows there
+        is none, and coefficients are learned. All rows train in the end.
+    mask_mode : {"topk_abs", "topk", "threshold"}, default="topk_abs"
+        How scores select a mask: see :func:`topk_mask`.
+    density : float, default=0.5
+        Fraction of the weights that a mask keeps, in [0, 1].
+    density_allocation : {"uniform", "erdos_renyi"}, default="uniform"
+        The same in all layers, or ``min(0.5, c (out + in) / (out in kh kw))``.
+    density_budget : float, default=None
+        c, such as 1 to 75, for ``"erdos_renyi"``.
+    coef_scope : {"layer", "network"}, default="layer"
+        A coefficient for each impression and layer, or one for each impression.
+    dedicated_output : bool, default=False
+        Whether a later task has a mask of its own in the output layer and combines
+        impressions in the others only.
+    task_inference : {"auto", "exhaustive", "one_shot", "binary"}, default="auto"
+        How to find the task of a row when it is not given. ``"exhaustive"`` runs each
+        task's network and takes the most certain one. ``"one_shot"`` and ``"binary"``
+        take gradients of superposed tasks, whose time does not grow with the number of
+        tasks. ``"auto"``: exhaustive up to 50 tasks, then one-shot.
+    n_superfluous : int, default=40
+        Outputs that no class ever uses. Training pushes them down, which tells a
+        task's own rows from others: task inference needs them.
+    max_epochs, coef_max_epochs : int, default=10
+        Epochs of a mask; of coefficients.
+    lr : float, default=1e-3
+        Learning rate of scores of masks.
+    coef_lr : float, default=0.05
+        Learning rate of coefficients. With 1e-3 they hardly move.
+    lr_schedule : "cosine", dict, callable or None, default="cosine"
+        As for :class:`~sklvyso.networks.NetworkClassifier`.
+    coef_l1 : float, default=0.0
+        Weight of ``sum_l (||coef_l||_1 - 1)^2``; 0.005 in the authors' code.
+    coef_weight_decay : float, default=0.0
+        Of the coefficients; 0.01 in the authors' code.
+    batch_size : int, default=128
+        Rows of a batch.
+    optimizer : str, class or callable, default="adam"
+        As for :class:`~sklvyso.networks.NetworkClassifier`.
+    on_known_task : {"error", "refine"}, default="error"
+        What :meth:`partial_fit` does with a task that has a mask of its own. Others may
+        combine that mask, so it never changes; ``"refine"`` goes on with coefficients
+        of all masks, from that one. Tasks with coefficients go on in any case.
+    task_column : int or str, default=None
+        Column of ``X`` that holds the task; it is no feature. Works in every pipeline
+        and search without metadata routing. Missing values are inferred by
+        :meth:`predict`.
+    n_outputs : int, default=None
+        Classes of the largest task; None takes that of the first :meth:`fit` or
+        :meth:`partial_fit`. The frozen output layer cannot grow.
+    device : str or torch.device, default="auto"
+        ``"auto"`` is CUDA where there is some.
+    random_state : int, RandomState instance or None, default=None
+        Decides all. The numbers of a task depend on how many came before it only.
+    verbose : int, default=0
+        1 shows a bar for each training.
+
+    Attributes
+    ----------
+    tasks_ : list
+        Names, in the order they were learned.
+    task_classes_ : dict
+        Labels of each task, in the order of its outputs.
+    task_kinds_ : dict
+        ``"mask"`` or ``"coefficients"`` of each task.
+    task_scores_ : dict
+        Held-out accuracies that decided a later task with ``new_task="auto"``.
+    classes_ : ndarray of shape (n_classes,)
+        Labels of all tasks, sorted.
+    coef_ : ndarray of shape (n_tasks, n_layers, n_impressions_), dtype float32
+        Coefficients; one-hot for tasks with a mask, 0 for impressions that came after
+        the task, and in the output layer where it has a mask of its own.
+    impressions_ : list of list of ndarray
+        Packed masks of each layer; :meth:`mask` unpacks them.
+    n_impressions_ : int
+        Masks there are.
+    mask_shapes_ : list of tuple
+        Shapes of the masked weights, in the order of the network.
+    density_ : ndarray of shape (n_layers,)
+        Fraction that masks keep.
+    backbone_seed_ : int
+        Decides the frozen weights.
+    backbone_checksum_ : str
+        Digest of the frozen weights, checked when an estimator is loaded.
+    loss_curves_ : dict
+        Training losses of each task, an entry an epoch.
+    n_outputs_ : int
+        Classes that a task may have.
+    input_shape_ : tuple of int
+        Shape of one sample, channels last.
+    n_features_in_ : int
+        Columns of ``X``, the task column among them.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Column names, when ``X`` was a data frame with string columns.
+    net_ : skorch net
+        Of the last training in this process; not stored.
+
+    See Also
+    --------
+    TaskStratifiedKFold : Cross-validation that keeps all tasks in all parts.
+    task_scorer : Scorer that hands the task to ``predict``.
+
+    Notes
+    -----
+    Accuracy of coefficients depends on how related tasks are: rotations of what the
+    impressions saw reach that of a mask of their own, pixel permutations do not, and
+    there learned impressions are no better than random ones.
+
+    With one impression coefficients only rescale layers, which changes nothing in a
+    ReLU network without biases.
+
+    Our own choices, beside ``new_task``: cosine learning rates, superfluous outputs in
+    training, task inference for combinations.
+
+    References
+    ----------
+    .. [1] Bhardwaj, Kempe, Vysogorets, Teng, Ezekwem, "ImpressLearn: Continual Learning
+       via Combined Task Impressions", arXiv 2210.01987, 2022.
+    .. [2] Wortsman et al., "Supermasks in Superposition", NeurIPS 2020.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_digits
+    >>> from sklvyso import ImpressLearnClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> X = X / 16
+    >>> learner = ImpressLearnClassifier(n_impressions=2, random_state=0)
+    >>> for low in (0, 3, 6):
+    ...     rows = (y >= low) & (y < low + 3)
+    ...     _ = learner.partial_fit(X[rows], y[rows], task=f"from {low}")
+    >>> learner.tasks_
+    ['from 0', 'from 3', 'from 6']
+    >>> bool(np.isin(learner.predict(X, task="from 3"), [3, 4, 5]).all())
+    True
+    """
+
+    _parameter_constraints: dict[str, list] = {
+        "module": [str, callable, torch.nn.Module, None],
+        "hidden_layer_sizes": ["array-like"],
+        "module_params": [Mapping, None],
+        "input_shape": [tuple, list, None],
+        "input_scale": [Interval(Real, 0, None, closed="neither"), None],
+        "n_impressions": [Interval(Integral, 1, None, closed="left")],
+        "impressions": [StrOptions({"heterogeneous", "homogeneous", "random"})],
+        "new_task": [StrOptions({"auto", "coefficients", "mask"})],
+        "max_impressions": [Interval(Integral, 1, None, closed="left"), None],
+        "mask_tolerance": [Interval(Real, 0, 1, closed="both")],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "mask_mode": [StrOptions(set(MASK_MODES))],
+        "density": [Interval(Real, 0, 1, closed="both")],
+        "density_allocation": [StrOptions(set(ALLOCATIONS))],
+        "density_budget": [Interval(Real, 0, None, closed="neither"), None],
+        "coef_scope": [StrOptions({"layer", "network"})],
+        "dedicated_output": ["boolean"],
+        "task_inference": [StrOptions({"auto", *INFERENCE_METHODS})],
+        "n_superfluous": [Interval(Integral, 0, None, closed="left")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "coef_max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "coef_lr": [Interval(Real, 0, None, closed="neither")],
+        "lr_schedule": [StrOptions({"cosine"}), dict, callable, None],
+        "coef_l1": [Interval(Real, 0, None, closed="left")],
+        "coef_weight_decay": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "optimizer": [str, callable],
+        "on_known_task": [StrOptions({"error", "refine"})],
+        "task_column": [Integral, str, None],
+        "n_outputs": [Interval(Integral, 1, None, closed="left"), None],
+        "device": [str, torch.device],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    input_shape_: tuple[int, ...]
+    classes_: np.ndarray
+    impressions_: list[Impression]
+    _tasks: list[Task]
+
+    def __init__(
+        self,
+        module: Any = None,
+        *,
+        hidden_layer_sizes: Sequence[int] = (300, 100),
+        module_params: Mapping[str, Any] | None = None,
+        input_shape: Sequence[int] | None = None,
+        input_scale: float | None = None,
+        n_impressions: int = 5,
+        impressions: str = "heterogeneous",
+        new_task: str = "auto",
+        max_impressions: int | None = None,
+        mask_tolerance: float = 0.05,
+        validation_fraction: float = 0.2,
+        mask_mode: str = "topk_abs",
+        density: float = 0.5,
+        density_allocation: str = "uniform",
+        density_budget: float | None = None,
+        coef_scope: str = "layer",
+        dedicated_output: bool = False,
+        task_inference: str = "auto",
+        n_superfluous: int = 40,
+        max_epochs: int = 10,
+        coef_max_epochs: int = 10,
+        lr: float = 1e-3,
+        coef_lr: float = 0.05,
+        lr_schedule: Any = "cosine",
+        coef_l1: float = 0.0,
+        coef_weight_decay: float = 0.0,
+        batch_size: int = 128,
+        optimizer: Any = "adam",
+        on_known_task: str = "error",
+        task_column: int | str | None = None,
+        n_outputs: int | None = None,
+        device: str | torch.device = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ):
+        self.module = module
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.module_params = module_params
+        self.input_shape = input_shape
+        self.input_scale = input_scale
+        self.n_impressions = n_impressions
+        self.impressions = impressions
+        self.new_task = new_task
+        self.max_impressions = max_impressions
+        self.mask_tolerance = mask_tolerance
+        self.validation_fraction = validation_fraction
+        self.mask_mode = mask_mode
+        self.density = density
+        self.density_allocation = density_allocation
+        self.density_budget = density_budget
+        self.coef_scope = coef_scope
+        self.dedicated_output = dedicated_output
+        self.task_inference = task_inference
+        self.n_superfluous = n_superfluous
+        self.max_epochs = max_epochs
+        self.coef_max_epochs = coef_max_epochs
+        self.lr = lr
+        self.coef_lr = coef_lr
+        self.lr_schedule = lr_schedule
+        self.coef_l1 = coef_l1
+        self.coef_weight_decay = coef_weight_decay
+        self.batch_size = batch_size
+        self.optimizer = optimizer
+        self.on_known_task = on_known_task
+        self.task_column = task_column
+        self.n_outputs = n_outputs
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    # -- learning -----------------------------------------------------------------
+
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        task: Any = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> ImpressLearnClassifier:
+        """Forget all tasks and learn those of the rows, in order of appearance.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features), (n, H, W) or (n, H, W, C)
+            Training rows or images; a data frame with ``task_column``.
+        y : array-like of shape (n,)
+            Labels.
+        task : str, int or array-like of shape (n,), default=None
+            Name of the task, or of each row's. None is one task, named 0.
+        sample_weight : array-like of shape (n,), default=None
+            Weights >= 0 of the rows in the loss.
+
+        Returns
+        -------
+        self : ImpressLearnClassifier
+            The fitted classifier.
+
+        Raises
+        ------
+        ValueError
+            If parameters or data are not valid, or a training diverges; then the
+            estimator is what it was before.
+        """
+        self._validate_params()
+        with self._all_or_nothing():
+            self._forget()
+            self._learn_all(X, y, task, sample_weight, classes=None)
+        return self
+
+    def partial_fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        task: Any = None,
+    ) -> ImpressLearnClassifier:
+        """Learn further tasks; a task that is known goes on.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features), (n, H, W) or (n, H, W, C)
+            Training rows or images.
+        y : array-like of shape (n,)
+            Labels.
+        classes : array-like of shape (n_classes,), default=None
+            All labels of the task that will ever come; None takes those of ``y``.
+        sample_weight : array-like of shape (n,), default=None
+            Weights >= 0 of the rows in the loss.
+        task : str, int or array-like of shape (n,), default=None
+            Name of the task, or of each row's. None is the task named 0.
+
+        Returns
+        -------
+        self : ImpressLearnClassifier
+            The fitted classifier.
+
+        Raises
+        ------
+        ValueError
+            If data are not valid, a task has more classes than the output layer, or it
+            is known and has a mask of its own (see ``on_known_task``); then the
+            estimator is what it was before.
+        """
+        self._validate_params()
+        with self._all_or_nothing():
+            self._learn_all(X, y, task, sample_weight, classes)
+        return self
+
+    def remove_task(self, name: Any) -> ImpressLearnClassifier:
+        """Forget a task; the others stay as they are.
+
+        Its mask is deleted too, unless other tasks combine it.
+
+        Parameters
+        ----------
+        name : str or int
+            Task.
+
+        Returns
+        -------
+        self : ImpressLearnClassifier
+            Without it.
+
+        Raises
+        ------
+        ValueError
+            If there is no such task, or no other.
+        """
+        check_is_fitted(self)
+        task = self._tasks[self._position(name)]
+        if len(self._tasks) == 1:
+            raise ValueError(
+                f"{name!r} is the only task; an estimator has one at least. Use fit to "
+                "start anew."
+            )
+        tasks, masks = without_task(self._tasks, self.impressions_, task.name)
+        self._publish(tasks, masks)
+        return self
+
+    def _learn_all(self, X, y, task, sample_weight, classes) -> None:
+        is_first = not self.__sklearn_is_fitted__()
+        X, y, task = checked_rows(self, X, y, task, reset=is_first)
+        weight = None if sample_weight is None else sample_weights(sample_weight, X)
+        rows = rows_by_task(tasks_of_rows(task, len(X), 0))
+        if classes is not None:
+            classes = unique_labels(classes)
+        labels = {name: _labels_of(y[index], classes) for name, index in rows.items()}
+        if is_first:
+            self._start(max(map(len, labels.values())))
+        self._check_bound()
+        for name, index in rows.items():
+            whole = len(rows) == 1
+            part = X if whole else X[index]
+            own = weight if weight is None or whole else weight[index]
+            self._learn(name, part, y[index], own, labels[name])
+
+    def _check_bound(self) -> None:
+        bound = self.max_impressions
+        if bound is not None and bound < self.n_impressions:
+            raise ValueError(
+                f"max_impressions must be at least n_impressions={self.n_impressions}. "
+                f"Got {self.max_impressions} instead."
+            )
+
+    def _forget(self) -> None:
+        for name in [name for name in vars(self) if name.endswith("_")]:
+            delattr(self, name)
+        for name in ("_tasks", "_backbone", "_runner", "_seed", "_n_learned"):
+            self.__dict__.pop(name, None)
+
+    def _start(self, n_classes: int) -> None:
+        """Make the frozen network."""
+        self.n_outputs_ = n_classes if self.n_outputs is None else int(self.n_outputs)
+        self._seed = draw_seed(self.random_state)
+        self.backbone_seed_ = draw_seed(np.random.RandomState(self._seed))
+        self._n_learned, self._tasks, self.impressions_ = 0, [], []
+        self._make_backbone()
+        self.backbone_checksum_ = self._backbone.checksum()
+
+    def _make_backbone(
+        self, state: Mapping[str, np.ndarray] | None = None, *, is_loading: bool = False
+    ) -> None:
+        self._backbone = make_backbone(
+            self.module,
+            torch_shape(self.input_shape_),
+            self.n_outputs_ + self.n_superfluous,
+            tuple(self.hidden_layer_sizes),
+            self.module_params,
+            self.backbone_seed_,
+            state,
+        )
+        device = _usable(self.device) if is_loading else resolve_device(self.device)
+        self._backbone.to(device)
+        self._runner = Runner(
+            self._backbone,
+            self.input_shape_,
+            self.input_scale,
+            self.batch_size,
+            device,
+        )
+
+    def _learn(self, name, X, y, weight, labels) -> None:
+        """Learn one task and publish it."""
+        known = [task for task in self._tasks if task.name == name]
+        learner = Learner(self._backbone, self, self._seed, self._runner.net.device)
+        self.density_ = learner.densities
+        before = known[0].classes if known else labels
+        labels = np.concatenate([before, labels[~np.isin(labels, before)]])
+        if len(labels) > self.n_outputs_:
+            raise ValueError(
+                f"Task {name!r} has {len(labels)} classes, more than the output layer "
+                f"of this estimator, {self.n_outputs_}, which is frozen: fit anew with "
+                f"n_outputs={len(labels)} or more."
+            )
+        self._check_labels(labels)
+        order = np.argsort(labels, kind="stable")
+        codes = order[np.searchsorted(labels, y, sorter=order)].astype(np.int64)
+        rows = Rows(X, codes, weight)
+        if known:
+            self._go_on(learner, known[0], labels, rows)
+        else:
+            self._add(learner, name, labels, rows)
+
+    def _check_labels(self, labels: np.ndarray) -> None:
+        if self._tasks:
+            before = self._tasks[0].classes
+            if (before.dtype.kind in "OUS") != (labels.dtype.kind in "OUS"):
+                raise ValueError(
+                    "y must hold labels of one kind in all tasks. Got "
+                    f"{labels[:3].tolist()} after {before[:3].tolist()}."
+                )
+
+    def _add(self, learner, name, labels, rows) -> None:
+        """Learn a new task by a mask or by coefficients."""
+        position, masks = self._n_learned, list(self.impressions_)
+        task = Task(name, labels, position)
+        is_early = len(masks) < self.n_impressions
+        label = f"task {name} "
+        scores: dict[str, float] = {}
+        if self.impressions == "random" and not masks:
+            masks = learner.random_impressions(self.n_impressions)
+            is_early = False
+        wants_mask = is_early
+        if not is_early and self._may_add_mask(masks):
+            wants_mask = self.new_task == "mask"
+            if self.new_task == "auto":
+                wants_mask, scores = learner.wants_mask(
+                    rows, masks, (position, 1), label
+                )
+        if wants_mask:
+            n_new = 1
+            if is_early and self.impressions == "homogeneous":
+                n_new = self.n_impressions - len(masks)
+            task = replace(task, mask=len(masks))
+            for number in range(n_new):
+                learned = learner.learn_mask(rows, (position, 0, number), label)
+                masks.append(learned.masks)
+                if number == 0:
+                    first = learned
+            learned = first
+        else:
+            learned = self._combined(learner, rows, masks, (position, 0), label)
+            task = replace(task, coef=learned.coef, output_mask=learned.output_mask)
+        task = replace(
+            task, buffers=learned.buffers, loss_curve=learned.loss_curve, scores=scores
+        )
+        self._n_learned += 1
+        self._keep(learned, task, [*self._tasks, task], masks)
+
+    def _may_add_mask(self, masks) -> bool:
+        bound = self.max_impressions
+        return self.new_task != "coefficients" and (bound is None or len(masks) < bound)
+
+    def _combined(self, learner, rows, masks, key, label, **start):
+        if len(masks) == 1:
+            warnings.warn(
+                "With one impression coefficients only rescale layers: a new task is "
+                "no better than the old mask. Increase n_impressions.",
+                UserWarning,
+                stacklevel=5,
+            )
+        return learner.learn_coefficients(rows, masks, key, label, **start)
+
+    def _go_on(self, learner, task, labels, rows) -> None:
+        """Train a known task further, by its coefficients."""
+        if task.kind == MASK and self.on_known_task == "error":
+            raise ValueError(
+                f"Task {task.name!r} is known and has a mask of its own, which other "
+                "tasks may combine. Use on_known_task='refine' to go on with "
+                "coefficients, another name for another task, or remove_task first."
+            )
+        masks = self.impressions_
+        if task.kind == MASK:
+            coef = task.coefficients(len(self._backbone.weights), len(masks))
+            coef = coef if self.coef_scope == "layer" else coef[:1]
+        else:
+            coef = task.coef
+        learned = self._combined(
+            learner,
+            rows,
+            masks[: coef.shape[1]],
+            (task.position, 2, task.n_trainings),
+            f"task {task.name} ",
+            start=coef,
+            buffers=task.buffers,
+        )
+        curve = np.concatenate([task.loss_curve, learned.loss_curve])
+        new = replace(
+            task,
+            classes=labels,
+            coef=learned.coef,
+            mask=None,
+            output_mask=learned.output_mask,
+            buffers=task.buffers | learned.buffers,
+            loss_curve=curve,
+            n_trainings=task.n_trainings + 1,
+        )
+        tasks = [new if other is task else other for other in self._tasks]
+        self._keep(learned, new, tasks, masks)
+
+    def _keep(self, learned, task, tasks, masks) -> None:
+        self._publish(tasks, masks)
+        self.net_ = learned.net
+        # The network of the task, without scores and tables that trained it.
+        self.net_.module_ = self._runner.module(task, masks)
+        self.net_.module = self.net_.module_
+        self.net_.optimizer_ = None
+        self.net_.penalty = None
+
+    def _publish(self, tasks: list[Task], masks: list) -> None:
+        """Set the attributes that tell of tasks and masks."""
+        n_layers = len(self._backbone.weights)
+        self._tasks = tasks
+        self.impressions_ = masks
+        self.n_impressions_ = len(masks)
+        self.tasks_ = [task.name for task in tasks]
+        self.task_classes_ = {task.name: task.classes for task in tasks}
+        self.task_kinds_ = {task.name: task.kind for task in tasks}
+        self.task_scores_ = {task.name: task.scores for task in tasks if task.scores}
+        self.loss_curves_ = {task.name: task.loss_curve for task in tasks}
+        self.classes_ = np.unique(np.concatenate([task.classes for task in tasks]))
+        self.mask_shapes_ = self._backbone.shapes
+        self.coef_ = np.stack(
+            [task.coefficients(n_layers, len(masks)) for task in tasks]
+        )
+
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        """Put the estimator back to what it was when a block raises."""
+        before = dict(vars(self))
+        try:
+            yield
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+
+    # -- predicting ---------------------------------------------------------------
+
+    def predict(
+        self, X: ArrayLike, task: Any = None, groups: ArrayLike | None = None
+    ) -> np.ndarray:
+        """Return the most likely label of each row under its task.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features), (n, H, W) or (n, H, W, C)
+            Rows or images.
+        task : str, int or array-like of shape (n,), default=None
+            Task of all or of each row. None, and missing entries, are inferred.
+        groups : array-like of shape (n,), default=None
+            Rows with the same label share a task that is unknown, and are decided
+            together. None: each row alone, whatever the other rows are.
+
+        Returns
+        -------
+        labels : ndarray of shape (n,)
+            Each from the classes of the row's task.
+
+        Raises
+        ------
+        ValueError
+            If a task is unknown; the message names those that are known.
+        """
+        rows, positions = self._rows_and_tasks(X, task, groups)
+        labels = np.empty(len(rows), dtype=self.classes_.dtype)
+        for where, logits, own in self._logits_by_task(rows, positions):
+            labels[where] = own.classes[logits.argmax(axis=1)]
+        return labels
+
+    def predict_proba(
+        self, X: ArrayLike, task: Any = None, groups: ArrayLike | None = None
+    ) -> np.ndarray:
+        """Return the probabilities of the classes of each row's task.
+
+        Parameters
+        ----------
+        X, task, groups
+            As for :meth:`predict`.
+
+        Returns
+        -------
+        proba : ndarray of shape (n, n_classes), dtype float32
+            Columns in the order of ``classes_``; 0 for classes of other tasks. Rows sum
+            to 1: the softmax goes over the classes of the task.
+        """
+        rows, positions = self._rows_and_tasks(X, task, groups)
+        proba = np.zeros((len(rows), len(self.classes_)), dtype=np.float32)
+        for where, logits, own in self._logits_by_task(rows, positions):
+            softmax = torch.softmax(torch.from_numpy(logits), dim=1).numpy()
+            proba[np.ix_(where, self._columns(own))] = softmax
+        return proba
+
+    def decision_function(
+        self, X: ArrayLike, task: Any = None, groups: ArrayLike | None = None
+    ) -> np.ndarray:
+        """Return logits of the classes of each row's task.
+
+        Parameters
+        ----------
+        X, task, groups
+            As for :meth:`predict`.
+
+        Returns
+        -------
+        scores : ndarray of shape (n, n_classes), or (n,) with two classes, float32
+            -1e9 for classes of other tasks. With two classes in all, the difference of
+            their logits.
+        """
+        rows, positions = self._rows_and_tasks(X, task, groups)
+        scores = np.full((len(rows), len(self.classes_)), _FOREIGN, dtype=np.float32)
+        for where, logits, own in self._logits_by_task(rows, positions):
+            scores[np.ix_(where, self._columns(own))] = logits
+        return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
+
+    def predict_task(self, X: ArrayLike, groups: ArrayLike | None = None) -> np.ndarray:
+        """Return the task that each row seems to come from.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features), (n, H, W) or (n, H, W, C)
+            Rows or images; a task column is not looked at.
+        groups : array-like of shape (n,), default=None
+            As for :meth:`predict`.
+
+        Returns
+        -------
+        tasks : ndarray of shape (n,)
+            Names.
+        """
+        check_is_fitted(self)
+        rows, _, _ = checked_rows(self, X, None, None, reset=False)
+        positions = self._inferred(rows, groups)
+        return _names(self.tasks_)[positions]
+
+    def task_log_entropy(self, X: ArrayLike) -> np.ndarray:
+        """Return how uncertain the network of each task is of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features), (n, H, W) or (n, H, W, C)
+            Rows or images.
+
+        Returns
+        -------
+        log_entropies : ndarray of shape (n, n_tasks), dtype float64
+            Logarithm of the entropy in nats of all outputs, superfluous ones too;
+            columns in the order of ``tasks_``. The exhaustive inference takes the
+            least. At least -745.
+        """
+        check_is_fitted(self)
+        rows, _, _ = checked_rows(self, X, None, None, reset=False)
+        entropies = self._runner.entropies(self._tasks, self.impressions_, rows)
+        return np.log(np.maximum(entropies, np.nextafter(0, 1)))
+
+    def score(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        task: Any = None,
+    ) -> float:
+        """Return the accuracy.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features), (n, H, W) or (n, H, W, C)
+            Rows or images.
+        y : array-like of shape (n,)
+            Labels.
+        sample_weight : array-like of shape (n,), default=None
+            Weights of the rows.
+        task : str, int or array-like of shape (n,), default=None
+            As for :meth:`predict`.
+
+        Returns
+        -------
+        accuracy : float
+            In [0, 1].
+        """
+        return float(
+            accuracy_score(y, self.predict(X, task), sample_weight=sample_weight)
+        )
+
+    def _rows_and_tasks(self, X, task, groups):
+        """Return checked rows and the position of each one's task."""
+        check_is_fitted(self)
+        rows, _, task = checked_rows(self, X, None, task, reset=False)
+        if task is None:
+            return rows, self._inferred(rows, groups)
+        check_groups(groups, task)
+        names = tasks_of_rows(task, len(rows), None)
+        known = {name: self._position(name) for name in set(names) - {None}}
+        positions = np.array([known.get(name, -1) for name in names], dtype=np.intp)
+        missing = np.flatnonzero(positions < 0)
+        if len(missing):
+            positions[missing] = self._inferred(rows[missing], None)
+        return rows, positions
+
+    def _inferred(self, rows, groups) -> np.ndarray:
+        codes = group_codes(groups, len(rows))
+        if len(self._tasks) == 1:
+            return np.zeros(len(rows), dtype=np.intp)
+        has_own_output = any(task.output_mask is not None for task in self._tasks)
+        method = self.task_inference
+        if method == "auto":
+            is_many = len(self._tasks) > _MOST_EXHAUSTIVE
+            method = "one_shot" if is_many and not has_own_output else "exhaustive"
+        if method != "exhaustive" and has_own_output:
+            raise ValueError(
+                "task_inference must be 'exhaustive' with dedicated_output, whose "
+                f"masks cannot be superposed. Got {method!r} instead."
+            )
+        found = self._runner.infer(self._tasks, self.impressions_, rows, codes, method)
+        return found[codes]
+
+    def _logits_by_task(self, rows, positions):
+        """Yield rows, logits of their task's classes, and the task."""
+        present = np.unique(positions)
+        for position in present:
+            task = self._tasks[position]
+            where = np.flatnonzero(positions == position)
+            part = rows if len(present) == 1 else rows[where]
+            logits = self._runner.logits(task, self.impressions_, part)
+            yield where, logits[:, : len(task.classes)], task
+
+    def _columns(self, task: Task) -> np.ndarray:
+        return np.searchsorted(self.classes_, task.classes)
+
+    def _position(self, name: Any) -> int:
+        name = task_name(name)
+        if name not in self.tasks_:
+            known = ", ".join(repr(task) for task in self.tasks_[:20])
+            more = ", ..." if len(self.tasks_) > 20 else ""
+            raise ValueError(
+                f"task must be one that was learned: {known}{more}. Got {name!r}: "
+                "partial_fit learns a new one, task=None infers."
+            )
+        return self.tasks_.index(name)
+
+    # -- looking inside -----------------------------------------------------------
+
+    def memory_report(self) -> dict[str, np.ndarray]:
+        """Return the bytes that each task takes, as columns of a table.
+
+        Returns
+        -------
+        table : dict of str to ndarray of shape (n_rows,)
+            ``task``, ``kind``, ``mask_bytes`` (packed bits), ``coef_bytes``,
+            ``norm_bytes`` (statistics of normalisation layers) and ``total_bytes``,
+            ready for ``pandas.DataFrame``. A last row of kind ``"impressions"`` holds
+            masks that belong to no task, if there are any. The frozen network costs a
+            seed; the one of a user's module is stored whole, and is not counted.
+        """
+        check_is_fitted(self)
+        return memory_table(self._tasks, self.impressions_)
+
+    def mask(self, impression: int) -> list[np.ndarray]:
+        """Return the masks of an impression.
+
+        Parameters
+        ----------
+        impression : int
+            Position in ``impressions_``.
+
+        Returns
+        -------
+        masks : list of bool ndarray
+            For each layer, in the shapes of ``mask_shapes_``.
+        """
+        check_is_fitted(self)
+        packed = self.impressions_[impression]
+        return [
+            np.unpackbits(bits, count=int(np.prod(shape))).reshape(shape).astype(bool)
+            for bits, shape in zip(packed, self.mask_shapes_, strict=True)
+        ]
+
+    def task_module(self, task: Any) -> torch.nn.Module:
+        """Return the network of a task as a plain torch module.
+
+        Parameters
+        ----------
+        task : str or int
+            Task.
+
+        Returns
+        -------
+        module : torch.nn.Module
+            A copy with the effective weights as frozen parameters, in evaluation mode.
+            It gives all outputs; those of the task's classes come first.
+        """
+        check_is_fitted(self)
+        own = self._tasks[self._position(task)]
+        module = self._runner.fresh_module(own, self.impressions_)
+        for layer in self._backbone.layers(module):
+            weight = layer.__dict__.pop("weight")
+            layer.weight = torch.nn.Parameter(weight, requires_grad=False)
+        return module
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return bool(getattr(self, "tasks_", None))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
+    # -- storing ------------------------------------------------------------------
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        for name in ("_runner", "net_"):
+            state.pop(name, None)
+        backbone = state.pop("_backbone", None)
+        if backbone is not None and not _is_by_name(self.module):
+            state["_own_state"] = own_state(backbone)
+        state["_format_version"] = _FORMAT_VERSION
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        version = state.pop("_format_version", _FORMAT_VERSION)
+        if version > _FORMAT_VERSION:
+            raise ValueError(
+                f"This ImpressLearnClassifier was stored in format {version}, newer "
+                f"than {_FORMAT_VERSION}, which this version of sklvyso reads: upgrade "
+                "sklvyso."
+            )
+        own = state.pop("_own_state", None)
+        super().__setstate__(state)
+        if not self.__sklearn_is_fitted__():
+            return
+        self._make_backbone(own, is_loading=True)
+        checksum = self._backbone.checksum()
+        if checksum != self.backbone_checksum_:
+            raise ValueError(
+                "The frozen weights could not be rebuilt from backbone_seed_: their "
+                f"checksum is {checksum} instead of {self.backbone_checksum_}. Was the "
+                "estimator stored by another version of sklvyso?"
+            )
+
+
+def _is_by_name(module: Any) -> bool:
+    return module is None or isinstance(module, str)
+
+
+def _usable(device: Any) -> str:
+    """Return a device, or the CPU where it is not there: a pickle may have moved."""
+    try:
+        return resolve_device(device)
+    except ValueError:
+        return "cpu"
+
+
+def _labels_of(y: np.ndarray, classes: np.ndarray | None) -> np.ndarray:
+    """Return the labels of a task, sorted."""
+    found = unique_labels(y)
+    if classes is None:
+        return found
+    foreign = found[~np.isin(found, classes)]
+    if len(foreign):
+        raise ValueError(
+            f"classes must hold all labels of y. Got {classes.tolist()}, but y has "
+            f"{foreign.tolist()} too."
+        )
+    return classes
+
+
+def _names(names: list[Any]) -> np.ndarray:
+    """Return names as an array: of their own type where they have one."""
+    if len({type(name) for name in names}) == 1 and isinstance(names[0], str | int):
+        return np.array(names)
+    array = np.empty(len(names), dtype=object)
+    array[:] = names
+    return array

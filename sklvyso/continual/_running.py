@@ -1,0 +1,160 @@
+"""Run the network of a task, and keep the ones that ran last."""
+
+# Authors: The sklvyso developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+from sklvyso.continual._backbone import Backbone, set_weights
+from sklvyso.continual._combination import (
+    Impression,
+    MaskProducts,
+    effective_weights,
+)
+from sklvyso.continual._task_inference import (
+    Superposition,
+    infer_by_gradient,
+    row_entropies,
+)
+from sklvyso.continual._tasks import Task
+from sklvyso.networks import PreparedRows, inference_net
+
+# Networks of tasks kept ready; each takes as much memory as the backbone.
+_KEPT = 8
+_GRADIENT_BATCH = 256
+_PRODUCT_BYTES = 2**29
+
+
+class Runner:
+    """Networks of tasks, made when needed.
+
+    Parameters
+    ----------
+    backbone : Backbone
+        On the device.
+    input_shape : tuple of int
+        Of a sample, channels last.
+    input_scale : float or None
+        Factor on each batch.
+    batch_size : int
+        Of predictions.
+    device : str
+        Resolved.
+    """
+
+    def __init__(self, backbone, input_shape, input_scale, batch_size, device):
+        self.backbone: Backbone = backbone
+        self.net = inference_net(
+            input_shape=input_shape,
+            input_scale=input_scale,
+            batch_size=batch_size,
+            device=device,
+        )
+        self._lock = threading.Lock()
+        self._ready: OrderedDict[int, tuple[Task, nn.Module]] = OrderedDict()
+
+    def module(self, task: Task, impressions: Sequence[Impression]) -> nn.Module:
+        """Return the network of a task, to be run in evaluation mode only."""
+        with self._lock:
+            found = self._ready.get(id(task))
+            if found is not None:
+                self._ready.move_to_end(id(task))
+                return found[1]
+        module = self.fresh_module(task, impressions)
+        with self._lock:
+            # The task is held, so that its id belongs to no other.
+            self._ready[id(task)] = task, module
+            while len(self._ready) > _KEPT:
+                self._ready.popitem(last=False)
+        return module
+
+    def fresh_module(self, task: Task, impressions: Sequence[Impression]) -> nn.Module:
+        """Return a new module with the weights and statistics of a task."""
+        n_layers, n_masks = len(self.backbone.weights), len(impressions)
+        coef = task.coefficients(n_layers, n_masks)
+        module = self.backbone.clone(task.buffers)
+        weights = effective_weights(self.backbone, impressions, coef, task.output_mask)
+        set_weights(self.backbone.layers(module), weights)
+        return module
+
+    def logits(
+        self, task: Task, impressions: Sequence[Impression], X: np.ndarray
+    ) -> np.ndarray:
+        """Return all logits of raw rows under a task, superfluous ones too."""
+        return self.net.logits(X, self.module(task, impressions))
+
+    def entropies(
+        self, tasks: Sequence[Task], impressions: Sequence[Impression], X: np.ndarray
+    ) -> np.ndarray:
+        """Return the entropy of each row under each task, shape (n, T), in nats."""
+        columns = []
+        for task in tasks:
+            logits = torch.from_numpy(self.logits(task, impressions, X))
+            columns.append(row_entropies(logits).numpy())
+        return np.stack(columns, axis=1)
+
+    def infer(
+        self,
+        tasks: Sequence[Task],
+        impressions: Sequence[Impression],
+        X: np.ndarray,
+        groups: np.ndarray,
+        method: str,
+    ) -> np.ndarray:
+        """Return the position of the task of each group.
+
+        Parameters
+        ----------
+        tasks : sequence of Task
+            To choose from.
+        impressions : sequence of list of ndarray
+            All masks.
+        X : ndarray of shape (n, n_features)
+            Raw rows.
+        groups : int ndarray of shape (n,)
+            Positions of groups.
+        method : {"exhaustive", "one_shot", "binary"}
+            How.
+
+        Returns
+        -------
+        positions : int ndarray of shape (n_groups,)
+            In ``tasks``.
+        """
+        if len(tasks) == 1:
+            return np.zeros(int(groups.max()) + 1, dtype=np.intp)
+        if method == "exhaustive":
+            rows = self.entropies(tasks, impressions, X)
+            sums = np.zeros((int(groups.max()) + 1, len(tasks)))
+            np.add.at(sums, groups, rows)
+            return (sums / np.bincount(groups)[:, None]).argmin(axis=1)
+        n_layers = len(self.backbone.weights)
+        coef = np.stack([t.coefficients(n_layers, len(impressions)) for t in tasks])
+        products = [
+            MaskProducts(weight, [masks[i] for masks in impressions])
+            for i, weight in enumerate(self.backbone.weights)
+        ]
+        budget = _PRODUCT_BYTES
+        for part in products:
+            budget -= part.expand(budget)
+        superposition = Superposition(self.backbone, products, _mean_buffers(tasks))
+        batches = PreparedRows(self.net, X, _GRADIENT_BATCH)
+        return infer_by_gradient(superposition, batches, coef, groups, method=method)
+
+
+def _mean_buffers(tasks: Sequence[Task]) -> dict[str, np.ndarray]:
+    """Return the mean statistics of tasks: one pass has to serve all of them."""
+    names = {name for task in tasks for name in task.buffers}
+    means = {}
+    for name in names:
+        values = [task.buffers[name] for task in tasks if name in task.buffers]
+        means[name] = np.mean(values, axis=0).astype(values[0].dtype)
+    return means
