@@ -9,6 +9,7 @@ When one of them moves upstream, this file is the only one to mend.
 import inspect
 from typing import Any
 
+from sklearn.utils._metadata_requests import _MetadataRequester
 from sklearn.utils._param_validation import (
     HasMethods,
     Hidden,
@@ -29,6 +30,7 @@ __all__ = [
     "Options",
     "RealNotInt",
     "StrOptions",
+    "_MetadataRequester",
     "_check_sample_weight",
     "transformed_metadata",
     "validate_params",

@@ -10,13 +10,16 @@ from sklvyso.continual._masks import (
     signed_kaiming_constant,
     topk_mask,
 )
+from sklvyso.continual._model_selection import TaskStratifiedKFold, task_scorer
 from sklvyso.continual._task_inference import infer_task
 
 __all__ = [
     "ImpressLearnClassifier",
+    "TaskStratifiedKFold",
     "combine_masks",
     "infer_task",
     "score_gradients",
     "signed_kaiming_constant",
+    "task_scorer",
     "topk_mask",
 ]

@@ -126,8 +126,9 @@ class ImpressLearnClassifier(ClassifierMixin, BaseEstimator):
         task's own rows from others: task inference needs them.
     max_epochs, coef_max_epochs : int, default=10
         Epochs of a mask; of coefficients.
-    lr : float, default=1e-3
-        Learning rate of scores of masks.
+    lr : float, default=3e-3
+        Learning rate of scores of masks; 1e-3 in the authors' code, too little for
+        some hundred steps.
     coef_lr : float, default=0.05
         Learning rate of coefficients. With 1e-3 they hardly move.
     lr_schedule : "cosine", dict, callable or None, default="cosine"
@@ -304,7 +305,7 @@ class ImpressLearnClassifier(ClassifierMixin, BaseEstimator):
         n_superfluous: int = 40,
         max_epochs: int = 10,
         coef_max_epochs: int = 10,
-        lr: float = 1e-3,
+        lr: float = 3e-3,
         coef_lr: float = 0.05,
         lr_schedule: Any = "cosine",
         coef_l1: float = 0.0,
