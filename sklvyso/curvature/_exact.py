@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sklvyso.curvature._piecewise import nonlinearity
+from sklvyso.curvature._piecewise import homogeneity, nonlinearity
 from sklvyso.curvature._problem import Problem
 from sklvyso.networks import (
     LayerwiseSquares,
@@ -26,6 +26,12 @@ from sklvyso.networks import (
 # Entries of the Gram matrix of all rows and outputs, and bytes of a whole Jacobian.
 _LARGEST_GRAM = 6000
 _JACOBIAN_BYTES = 2**30
+# Random rows that come with the ones whose independence is checked.
+_OTHER_ROWS = 13
+_DEPENDENT = (
+    "Exact values of the Gauss-Newton part go row by row, and here the logits of a row "
+    "depend on the other rows of its batch. Use method='hutchinson'."
+)
 
 
 def centred_directions(logits: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
@@ -122,10 +128,26 @@ def _squares(problem: Problem) -> Any:
     if problem.squares is None:
         few = np.unique([0, problem.n_rows // 2, problem.n_rows - 1])
         _check_rows_are_independent(problem, few)
-        problem.squares = gradient_squares(
-            problem.module, "auto", problem.X[few].clone(), few
-        )
+        some = problem.X[few].clone()
+        squares = gradient_squares(problem.module, "auto", some, few)
+        if isinstance(squares, LayerwiseSquares):
+            squares = _trusted(problem, squares, some, few)
+        problem.squares = squares
     return problem.squares
+
+
+def _trusted(problem: Problem, squares: LayerwiseSquares, some: Tensor, few) -> Any:
+    """Return the closed forms if they hold for all rows, else a way by single rows."""
+    step = min(problem.batch_size, squares.batch_size(some))
+    try:
+        for start in range(0, problem.n_rows, step):
+            squares.check_rows(problem.X[start : start + step].clone())
+    except NoClosedFormError:
+        try:
+            return gradient_squares(problem.module, "vmap", some, few)
+        except ValueError:
+            return gradient_squares(problem.module, "loop", some, few)
+    return squares
 
 
 def _check_rows_are_independent(problem: Problem, few: np.ndarray) -> None:
@@ -135,15 +157,45 @@ def _check_rows_are_independent(problem: Problem, few: np.ndarray) -> None:
         start = i // step * step
         with torch.no_grad():
             batch = problem.logits(problem.X[start : start + step].clone())
-            try:
-                alone = problem.logits(problem.X[i : i + 1].clone())[0]
-            except (ValueError, RuntimeError):  # batch statistics of one row
-                alone = torch.full_like(batch[0], torch.inf)
-        if (batch[i - start] - alone).abs().max() > 1e-3 * batch.abs().max():
-            raise ValueError(
-                "The exact trace goes row by row, and here the logits of a row depend "
-                "on the other rows of its batch. Use method='hutchinson'."
+            alone = _alone(problem, i)
+        gap = torch.inf if alone is None else (batch[i - start] - alone).abs().max()
+        if gap > 1e-3 * batch.abs().max():
+            raise ValueError(_DEPENDENT)
+    _check_gradients_are_independent(problem, few)
+
+
+def _check_gradients_are_independent(problem: Problem, few: np.ndarray) -> None:
+    """Do the same for derivatives: logits may all be 0 before any training."""
+    others = np.random.RandomState(0).randint(problem.n_rows, size=_OTHER_ROWS)
+    rows = np.concatenate([few, others])
+    batch = problem.logits(problem.X[rows].clone())
+    generator = torch.Generator().manual_seed(0)
+    along = torch.randn(batch.shape[1], generator=generator).to(batch)
+    for place, i in enumerate(few):
+        alone = _alone(problem, i)
+        if alone is None:
+            raise ValueError(_DEPENDENT)
+        pairs = [
+            torch.autograd.grad(
+                values @ along,
+                problem.tensors,
+                retain_graph=True,
+                materialize_grads=True,
             )
+            for values in (batch[place], alone)
+        ]
+        size = max(float(part.abs().max()) for part in pairs[1])
+        for together, apart in zip(*pairs, strict=True):
+            if float((together - apart).abs().max()) > 1e-3 * size:
+                raise ValueError(_DEPENDENT)
+
+
+def _alone(problem: Problem, i: int) -> Tensor | None:
+    """Return the logits of a row without company; None where there are none."""
+    try:
+        return problem.logits(problem.X[i : i + 1].clone())[0]
+    except (ValueError, RuntimeError):  # batch statistics of one row
+        return None
 
 
 def why_not_exact(problem: Problem) -> str | None:
@@ -166,6 +218,28 @@ def why_not_exact(problem: Problem) -> str | None:
             if problem.reason:
                 break
     return problem.reason or None
+
+
+def proved_degree(problem: Problem) -> int | None:
+    """Return L if logits are proved to be homogeneous of degree L in the weights.
+
+    Parameters
+    ----------
+    problem : Problem
+        Of all trainable parameters; every batch is looked at.
+
+    Returns
+    -------
+    degree : int or None
+        None where there is no proof.
+    """
+    trainable = [p for p in problem.module.parameters() if p.requires_grad]
+    if len(trainable) != len(problem.tensors):
+        return None
+    degrees = {
+        homogeneity(problem.logits(X), problem.tensors) for X, _ in problem.chunks()
+    }
+    return degrees.pop() if len(degrees) == 1 else None
 
 
 def pair_distances(problem: Problem) -> np.ndarray:
@@ -282,8 +356,10 @@ def frobenius_norm(problem: Problem) -> float:
             f"would have {size} rows, more than {_LARGEST_GRAM}."
         )
     scale = problem.weight / problem.temperature**2
+    few = np.unique([0, problem.n_rows // 2, problem.n_rows - 1])
+    _check_rows_are_independent(problem, few)
     try:
-        gram = _gram_by_layers(problem)
+        gram, factor = _gram_by_layers(problem)
     except NoClosedFormError:
         if size * problem.n_parameters * 8 > _JACOBIAN_BYTES:
             raise ValueError(
@@ -292,12 +368,17 @@ def frobenius_norm(problem: Problem) -> float:
                 f"{size} x {problem.n_parameters} entries."
             ) from None
         jacobian = _centred_jacobian(problem)
-        gram = jacobian @ jacobian.T
-    return float(np.linalg.norm(gram)) * scale
+        largest = abs(jacobian).max() or 1.0
+        jacobian /= largest
+        gram, factor = jacobian @ jacobian.T, largest**2
+    return float(np.linalg.norm(gram)) * factor * scale
 
 
-def _gram_by_layers(problem: Problem) -> np.ndarray:
-    """Sum ``(delta delta^T) (a a^T + 1)`` over linear layers; order is row, output."""
+def _gram_by_layers(problem: Problem) -> tuple[np.ndarray, float]:
+    """Sum ``(delta delta^T) (a a^T + 1)`` over linear layers; order is row, output.
+
+    The second number is a factor that was left out, so that no square underflows.
+    """
     squares = LayerwiseSquares(problem.module)
     if any(not isinstance(layer, torch.nn.Linear) for layer in squares.layers.values()):
         raise NoClosedFormError("a layer is not linear")
@@ -307,6 +388,9 @@ def _gram_by_layers(problem: Problem) -> np.ndarray:
     weights, directions = centred_directions(
         logits.detach() / problem.temperature, problem.y
     )
+    squares.check_rows(problem.X.clone())
+    factor = float(weights.max()) or 1.0
+    weights = weights / factor
     edges = [call.edge for call in calls.values()]
     stacked: list[list[Tensor]] = [[] for _ in edges]
     for k, direction in enumerate(directions):
@@ -330,7 +414,7 @@ def _gram_by_layers(problem: Problem) -> np.ndarray:
         products = (delta @ delta.T).view(n, K, n, K)
         products *= similar[:, None, :, None]
         gram += products.view(n * K, n * K)
-    return gram.cpu().numpy()
+    return gram.cpu().numpy(), factor
 
 
 def _centred_jacobian(problem: Problem) -> np.ndarray:

@@ -29,6 +29,7 @@ from sklvyso.curvature._spectrum import (
 from sklvyso.curvature._trace import DENSE_LIMIT, mean_and_error, probe_blocks
 
 PARTS = ("h", "g", "f")
+_FACTORS = (2.0, 0.5, 1e3, 1e-3)
 
 
 def gamma_statistic(proba: ArrayLike) -> float:
@@ -121,6 +122,11 @@ def expected_g_curvature(
     >>> expected_g_curvature(0.0, 1.0, gamma=3.0, dimension=100)
     10.0
     """
+    if min(mean_variance, noise_variance, gamma) < 0 or dimension < 1:
+        raise ValueError(
+            "variances and gamma must be >= 0 and dimension >= 1. Got "
+            f"{(mean_variance, noise_variance, gamma, dimension)} instead."
+        )
     if gamma < 1:
         return 0.0
     spread = noise_variance**2 + 2 * noise_variance * mean_variance
@@ -164,7 +170,13 @@ def scale_parameters(module: nn.Module, alpha: float) -> nn.Module:
     is_number = isinstance(alpha, Real) and not isinstance(alpha, bool)
     if not is_number or not math.isfinite(alpha):
         raise ValueError(f"alpha must be a finite number. Got {alpha!r} instead.")
-    scaled = copy.deepcopy(module)
+    try:
+        scaled = copy.deepcopy(module)
+    except (RuntimeError, TypeError, AttributeError) as error:
+        raise ValueError(
+            "module must be such that copy.deepcopy can copy it; after "
+            f"torch.nn.utils.prune call prune.remove first. It could not: {error}"
+        ) from error
     with torch.no_grad():
         for parameter in scaled.parameters():
             if parameter.requires_grad:
@@ -185,15 +197,23 @@ def homogeneity_degree(module: nn.Module, X: torch.Tensor) -> float:
     Returns
     -------
     degree : float
-        Measured at a = 2 and a = 1/2.
+        Measured at a = 2, 1/2, 1000 and 1/1000.
     """
+    # At weights nearby: what is 0 by chance may break it.
+    module = copy.deepcopy(module)
+    generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
+        for parameter in module.parameters():
+            if parameter.requires_grad:
+                noise = torch.randn(parameter.shape, generator=generator).to(parameter)
+                size = float(parameter.abs().mean()) or 1.0
+                parameter.add_(noise, alpha=0.1 * size)
         base = module(X).double()
         size = float(base.abs().max())
         if not size:
             return math.nan
         degrees = []
-        for factor in (2.0, 0.5):
+        for factor in _FACTORS:
             other = scale_parameters(module, factor)(X).double()
             degree = math.log(float(other.norm() / base.norm())) / math.log(factor)
             gap = float((other - factor**degree * base).abs().max())
@@ -201,7 +221,7 @@ def homogeneity_degree(module: nn.Module, X: torch.Tensor) -> float:
             if not math.isfinite(degree) or gap > tolerance * factor**degree * size:
                 return math.nan
             degrees.append(degree)
-    is_same = abs(degrees[0] - degrees[1]) < 1e-3
+    is_same = max(degrees) - min(degrees) < 1e-3
     return float(np.mean(degrees)) if is_same else math.nan
 
 
@@ -339,6 +359,8 @@ def _dense_measures(G, F, n_eigenvalues, density_steps) -> dict[str, Any]:
         measures[f"curvature_{name}"] = total / norm if norm else math.nan
         for key in ("trace", "fro_norm", "curvature"):
             measures[f"{key}_{name}_stderr"] = 0.0
+        if not norm:
+            measures[f"curvature_{name}_stderr"] = math.nan
         if n_eigenvalues:
             measures[f"spectral_norm_{name}"] = size
         if name == "h":
@@ -386,12 +408,13 @@ def _estimated_measures(G, F, method, n_probes, random, trace_g) -> dict[str, fl
         if name == "g" and norm_g is not None:
             lengths = np.full(n_probes, norm_g)
         total, total_error = mean_and_error(forms)
-        square, square_error = mean_and_error(lengths**2)
-        norm = math.sqrt(square)
+        size = lengths.max() or 1.0  # squares of small ones would underflow
+        square, square_error = mean_and_error((lengths / size) ** 2)
+        norm, square_error = math.sqrt(square), square_error * size
         value, error = curvature_of_samples(forms, lengths)
         measures[f"trace_{name}"] = total
         measures[f"trace_{name}_stderr"] = 0.0 if exact is not None else total_error
-        measures[f"fro_norm_{name}"] = norm
+        measures[f"fro_norm_{name}"] = norm * size
         measures[f"fro_norm_{name}_stderr"] = square_error / (2 * norm) if norm else 0.0
         measures[f"curvature_{name}"] = value
         measures[f"curvature_{name}_stderr"] = error

@@ -18,7 +18,9 @@ from scipy.sparse.linalg import LinearOperator
 from torch import Tensor, nn
 
 from sklvyso.curvature import _exact
+from sklvyso.curvature._piecewise import refuse_wrong_derivatives
 from sklvyso.curvature._problem import Problem, errors, log_probabilities
+from sklvyso.curvature._trace import check_symmetric
 
 # Bytes of the graphs of all batches that an operator keeps between products.
 _GRAPH_BYTES = 2**31
@@ -47,17 +49,18 @@ class CurvatureOperator(LinearOperator):
         batch_size: int | None = None,
         reduction: str = "mean",
     ):
-        self._start(
-            Problem(
-                module,
-                X,
-                y,
-                params=params,
-                temperature=temperature,
-                batch_size=batch_size,
-                reduction=reduction,
+        with torch.inference_mode(False), torch.enable_grad():
+            self._start(
+                Problem(
+                    module,
+                    X,
+                    y,
+                    params=params,
+                    temperature=temperature,
+                    batch_size=batch_size,
+                    reduction=reduction,
+                )
             )
-        )
 
     @property
     def parameter_names(self) -> list[str]:
@@ -82,6 +85,8 @@ class CurvatureOperator(LinearOperator):
             By P products: meant for a few thousand parameters.
         """
         dense = self.matmat(np.eye(self.shape[0], dtype=self.dtype))
+        # What is not symmetric is a second derivative that torch gets wrong.
+        check_symmetric(abs(dense - dense.T).max(), abs(dense).max())
         return (dense + dense.T) / 2
 
     def block(self, params: str | Sequence[str]) -> CurvatureOperator:
@@ -136,7 +141,8 @@ class CurvatureOperator(LinearOperator):
         ValueError
             If no exact formula is proved to apply; the message says why.
         """
-        return float(sum(self.exact_trace_by_parameter().values()))
+        with torch.inference_mode(False), torch.enable_grad():
+            return float(sum(self.exact_trace_by_parameter().values()))
 
     def exact_frobenius_norm(self) -> float:
         """Return the exact Frobenius norm without probe vectors.
@@ -169,13 +175,18 @@ class CurvatureOperator(LinearOperator):
 
     def _matvec(self, x):
         x = np.asarray(x).reshape(-1)
-        parts = self.problem.split(x)
-        total = self.problem.zeros()
-        for product in self._products():
-            total = [a + b for a, b in zip(total, product(parts), strict=True)]
+        if np.iscomplexobj(x):
+            return self._matvec(x.real) + 1j * self._matvec(x.imag)
+        with torch.inference_mode(False), torch.enable_grad():
+            parts = self.problem.split(x)
+            total = self.problem.zeros()
+            for product in self._products():
+                total = [a + b for a, b in zip(total, product(parts), strict=True)]
         return self.problem.join(total)
 
     def _matmat(self, X):
+        if np.iscomplexobj(X):
+            return self._matmat(X.real) + 1j * self._matmat(X.imag)
         # Columns in one piece: apart they cost as much as a product to read.
         rows = np.ascontiguousarray(np.asarray(X, dtype=self.dtype).T)
         images = [self._matvec(row) for row in rows]
@@ -232,6 +243,8 @@ class HessianOperator(CurvatureOperator):
     mode. A SciPy :class:`~scipy.sparse.linalg.LinearOperator`: ``operator @ v``,
     ``operator @ V``, ``eigsh(operator)``.
 
+    - ``to_dense()`` is the matrix, ``block(params)`` the block of some parameters,
+      ``exact_trace()`` and ``exact_trace_by_parameter()`` need no random vectors.
     - The weights are copied when the operator is made; the module is left as it was:
       weights, ``grad``, modes, random numbers.
     - The graph of the gradient is built once and kept while it fits (2 GB); otherwise
@@ -479,7 +492,8 @@ class GaussNewtonOperator(CurvatureOperator):
             If rows times outputs are more than 6,000, or layers are not linear and the
             Jacobian would take more than 1 GB.
         """
-        return _exact.frobenius_norm(self.problem)
+        with torch.inference_mode(False), torch.enable_grad():
+            return _exact.frobenius_norm(self.problem)
 
     def _batch_product(self, X, y):
         problem = self.problem
@@ -524,6 +538,7 @@ def _gradients(
 
 def _second_derivative(value: Tensor, tensors: Sequence[Tensor]) -> Product:
     """Return products with the Hessian of a number; the graph of its gradient stays."""
+    refuse_wrong_derivatives(value)
     gradients = _gradients(value, tensors, None, create_graph=True)
     # Zeros of parameters without influence are no part of the graph.
     live = [g for g in gradients if g.requires_grad]

@@ -9,6 +9,7 @@ part of the Hessian has a zero diagonal, and ``Tr(H) = Tr(G)`` exactly.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -56,6 +57,16 @@ _ADDED = {
     "CudnnBatchNorm": (2,),
     "MiopenBatchNorm": (2,),
 }
+# Of the same degree as what they get, none of them with constants of their own.
+_KEEPING = set(
+    """
+View UnsafeView ReshapeAlias T Transpose Permute Expand Squeeze Unsqueeze Mean Sum Neg
+AvgPool1D AvgPool2D AvgPool3D AdaptiveAvgPool1D AdaptiveAvgPool2D AdaptiveAvgPool3D
+MkldnnAdaptiveAvgPool2D Clone ToCopy Select Slice Alias Add Sub Cat Relu LeakyRelu Abs
+MaxPool2DWithIndices MaxPool3DWithIndices AdaptiveMaxPool2D AdaptiveMaxPool3D
+""".split()
+)
+_FACTORS = {"Mm", "Bmm", "Mv", "Dot", "Addmm", "Convolution"}
 _NORMS = {"NativeBatchNorm", "CudnnBatchNorm", "MiopenBatchNorm"}
 _SIMPLE = {*_LINEAR.split(), *_PIECEWISE.split()}
 _LEAF = "AccumulateGrad"
@@ -80,6 +91,8 @@ def nonlinearity(outputs: Tensor, tensors: Sequence[Tensor]) -> str | None:
     """
     if outputs.grad_fn is None:
         return None
+    if not all(tensor.is_leaf for tensor in tensors):
+        return "a parameter is no leaf of the graph, as those of TorchScript"
     nodes = _from_inputs_to_outputs(outputs.grad_fn)
     entries: Counter[Any] = Counter(
         after for node in nodes for after, _ in node.next_functions if after is not None
@@ -90,8 +103,10 @@ def nonlinearity(outputs: Tensor, tensors: Sequence[Tensor]) -> str | None:
         kind = _kind(node)
         if kind == _LEAF:
             own = place.get(id(node.variable))
-            reached[node] = frozenset() if own is None else frozenset({own})
-            if own is not None and entries[node] > 1:
+            if own is None:
+                return "the graph ends in something else than the parameters"
+            reached[node] = frozenset({own})
+            if entries[node] > 1:
                 return "a parameter is used more than once"
             continue
         groups = [reached.get(after, frozenset()) for after, _ in node.next_functions]
@@ -103,7 +118,13 @@ def nonlinearity(outputs: Tensor, tensors: Sequence[Tensor]) -> str | None:
 
 
 def _reason(node: Any, kind: str, groups: list[frozenset[int]]) -> str | None:
-    if not any(groups) or kind in _SIMPLE:
+    if not any(groups):
+        return None
+    if not _is_built_in(node):
+        return f"the operation {kind!r} is a custom one"
+    if any(meta.dtype.is_complex for meta in node._input_metadata):
+        return "an operation on complex numbers"
+    if kind in _SIMPLE:
         return None
     if kind == "Div":
         if len(groups) > 1 and groups[1]:
@@ -126,6 +147,87 @@ def _normalizes_by_batch(node: Any) -> bool:
 def _kind(node: Any) -> str:
     """Return the name of an operation without "Backward0"."""
     return node.name().rsplit("::", 1)[-1].split("Backward")[0]
+
+
+def refuse_wrong_derivatives(outputs: Tensor) -> None:
+    """Raise where torch's own second derivative is known to be wrong.
+
+    Parameters
+    ----------
+    outputs : tensor
+        With its graph.
+
+    Raises
+    ------
+    ValueError
+        For ``weight_norm``: the second derivative of its kernel (torch 2.13) fails
+        ``torch.autograd.gradgradcheck``.
+    """
+    if outputs.grad_fn is None:
+        return
+    kinds = {_kind(node) for node in _from_inputs_to_outputs(outputs.grad_fn)}
+    if "WeightNormInterface" in kinds:
+        raise ValueError(
+            "module must not hold weight_norm, whose second derivative torch gets "
+            "wrong. Call torch.nn.utils.parametrize.remove_parametrizations(layer, "
+            "'weight') on each such layer first."
+        )
+
+
+def _is_built_in(node: Any) -> bool:
+    """Say whether torch made the node; those of custom functions have no number."""
+    return re.search(r"Backward\d+$", node.name()) is not None
+
+
+def homogeneity(outputs: Tensor, tensors: Sequence[Tensor]) -> int | None:
+    """Return L if outputs are positively homogeneous of degree L, by proof.
+
+    Then ``f(a theta) = a^L f(theta)`` for all a > 0 and all values of the parameters,
+    so that derivatives are homogeneous too. A bias of 0 by chance stands against it.
+
+    Parameters
+    ----------
+    outputs : tensor
+        With its graph.
+    tensors : sequence of tensor
+        Leaves of the graph, scaled together.
+
+    Returns
+    -------
+    degree : int or None
+        None where there is no proof.
+    """
+    if outputs.grad_fn is None or nonlinearity(outputs, tensors) is not None:
+        return None
+    degrees: dict[Any, int] = {None: 0}
+    for node in _from_inputs_to_outputs(outputs.grad_fn):
+        kind = _kind(node)
+        given = [degrees[after] for after, _ in node.next_functions]
+        if kind == _LEAF:
+            degrees[node] = 1
+        elif kind in _KEEPING:
+            # All that is put together must scale alike.
+            if len(set(given)) != 1:
+                return None
+            degrees[node] = given[0]
+        elif kind in _FACTORS:
+            others = [given[i] for i in _added(node, kind)]
+            factors = [d for i, d in enumerate(given) if i not in _ADDED[kind]]
+            if any(degree != sum(factors) for degree in others):
+                return None
+            degrees[node] = sum(factors)
+        else:
+            return None
+    return degrees[outputs.grad_fn]
+
+
+def _added(node: Any, kind: str) -> tuple[int, ...]:
+    """Return where a product node gets what it adds; a convolution may add nothing."""
+    if kind == "Convolution":
+        sizes = getattr(node, "_saved_bias_sym_sizes_opt", None)
+        if sizes is not None and sum(sizes) == 0:
+            return ()
+    return _ADDED[kind]
 
 
 def _from_inputs_to_outputs(last: Any) -> list[Any]:

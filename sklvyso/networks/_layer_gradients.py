@@ -91,6 +91,47 @@ class LayerwiseSquares:
         with torch.no_grad():
             return RULES[type(layer)](layer, call.inputs, delta)
 
+    def check_rows(self, X: Tensor) -> None:
+        """Raise unless rows of layers are those of X, and weights enter once.
+
+        Parameters
+        ----------
+        X : tensor of shape (n, ...)
+            A batch as the module takes it.
+
+        Raises
+        ------
+        NoClosedFormError
+            If a weight enters the graph besides by its layer, or what a layer gets in
+            the place of a row does not belong to that row alone.
+        """
+        logits, calls = self.forward(X)
+        uses = leaf_uses(logits)
+        for name, layer in self.layers.items():
+            for parameter in layer.parameters(recurse=False):
+                if uses[id(parameter)] > 1:
+                    raise NoClosedFormError(
+                        f"a parameter of layer {name!r} is used elsewhere too"
+                    )
+        generator = torch.Generator().manual_seed(0)
+        signs = torch.randint(2, (len(X), 1), generator=generator) * 2.0 - 1.0
+        along = torch.randn(logits.shape, generator=generator)
+        signs, along = signs.to(logits), along.to(logits)
+        edges = [call.edge for call in calls.values()]
+        plain, flipped = (
+            torch.autograd.grad(
+                logits, edges, direction, retain_graph=True, allow_unused=True
+            )
+            for direction in (along, along * signs)
+        )
+        for name, delta, other in zip(calls, plain, flipped, strict=True):
+            if delta is None:
+                continue
+            by_row = signs.reshape(len(X), *(1 for _ in delta.shape[1:]))
+            gap = (other - delta * by_row).abs().max()
+            if gap > 1e-4 * delta.abs().max():
+                raise NoClosedFormError(f"layer {name!r} mixes rows, or reorders them")
+
     def batch_size(self, X: Tensor) -> int:
         """Return how many rows may come at once, measured on a few."""
         _, calls = self.forward(X)
@@ -123,6 +164,34 @@ class LayerwiseSquares:
                     f"layer {name!r} is called {counts[name]} times in a forward pass"
                 )
         return logits, dict(calls)
+
+
+def leaf_uses(outputs: Tensor) -> Counter[int]:
+    """Return how often each leaf enters a graph, by its ``id``.
+
+    Parameters
+    ----------
+    outputs : tensor
+        With its graph.
+
+    Returns
+    -------
+    uses : Counter of int
+        Operations that take the leaf.
+    """
+    uses: Counter[int] = Counter()
+    seen, ahead = {outputs.grad_fn}, [outputs.grad_fn]
+    while ahead:
+        node = ahead.pop()
+        for after, _ in () if node is None else node.next_functions:
+            if after is None:
+                continue
+            if hasattr(after, "variable"):
+                uses[id(after.variable)] += 1
+            if after not in seen:
+                seen.add(after)
+                ahead.append(after)
+    return uses
 
 
 def layers_with_rules(module: nn.Module) -> dict[str, nn.Module]:

@@ -90,6 +90,8 @@ class CurvatureDisplay:
                 "weights must have one entry for each node. Got shapes "
                 f"{np.asarray(weights).shape} and {np.asarray(nodes).shape}."
             )
+        if is_spectrum and not np.any(np.asarray(weights) > 0):
+            raise ValueError("weights must be above 0 for one node or more.")
         self.scales = scales
         self.curves = curves
         self.zone = zone
@@ -125,6 +127,16 @@ class CurvatureDisplay:
             Drawn.
         """
         check_is_fitted(estimator)
+        if not hasattr(estimator, "curvature_"):
+            raise TypeError(
+                "estimator must be a fitted GoldilocksProbe. Got "
+                f"{type(estimator).__name__} instead."
+            )
+        unknown = [part for part in parts if part not in _NAMES]
+        if unknown or not len(parts):
+            raise ValueError(
+                f"parts must be some of {tuple(_NAMES)}. Got {tuple(parts)!r} instead."
+            )
         results = estimator.results_
         if not len(estimator.scales_):
             raise ValueError(
