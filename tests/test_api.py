@@ -13,6 +13,7 @@ from skorch.callbacks import Callback
 import sklvyso
 
 ROOMS = (
+    "continual",
     "curvature",
     "data_pruning",
     "datasets",

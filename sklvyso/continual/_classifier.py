@@ -20,7 +20,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils.validation import check_is_fitted
 
 from sklvyso._compat import Interval, StrOptions
-from sklvyso.continual._backbone import make_backbone, own_state
+from sklvyso.continual._backbone import make_backbone, own_state, set_weights
 from sklvyso.continual._combination import Impression
 from sklvyso.continual._inputs import (
     check_groups,
@@ -40,6 +40,8 @@ from sklvyso.continual._tasks import (
     without_task,
 )
 from sklvyso.networks import (
+    as_tensor,
+    check_module,
     draw_seed,
     resolve_device,
     sample_weights,
@@ -142,9 +144,10 @@ class ImpressLearnClassifier(ClassifierMixin, BaseEstimator):
     optimizer : str, class or callable, default="adam"
         As for :class:`~sklvyso.networks.NetworkClassifier`.
     on_known_task : {"error", "refine"}, default="error"
-        What :meth:`partial_fit` does with a task that has a mask of its own. Others may
-        combine that mask, so it never changes; ``"refine"`` goes on with coefficients
-        of all masks, from that one. Tasks with coefficients go on in any case.
+        What :meth:`partial_fit` does with a named task that has a mask of its own.
+        Others may combine that mask, so it never changes; ``"refine"`` goes on with
+        coefficients of all masks, from that one. Tasks with coefficients go on in any
+        case, and so does the unnamed one (``task=None``).
     task_column : int or str, default=None
         Column of ``X`` that holds the task; it is no feature. Works in every pipeline
         and search without metadata routing. Missing values are inferred by
@@ -474,13 +477,14 @@ class ImpressLearnClassifier(ClassifierMixin, BaseEstimator):
             classes = unique_labels(classes)
         labels = {name: _labels_of(y[index], classes) for name, index in rows.items()}
         if is_first:
-            self._start(max(map(len, labels.values())))
+            self._start(max(map(len, labels.values())), X[:1])
         self._check_bound()
         for name, index in rows.items():
             whole = len(rows) == 1
             part = X if whole else X[index]
             own = weight if weight is None or whole else weight[index]
-            self._learn(name, part, y[index], own, labels[name])
+            refines = self.on_known_task == "refine" or task is None
+            self._learn(name, part, y[index], own, labels[name], refines)
 
     def _check_bound(self) -> None:
         bound = self.max_impressions
@@ -496,13 +500,30 @@ class ImpressLearnClassifier(ClassifierMixin, BaseEstimator):
         for name in ("_tasks", "_backbone", "_runner", "_seed", "_n_learned"):
             self.__dict__.pop(name, None)
 
-    def _start(self, n_classes: int) -> None:
+    def _check_backbone(self, first_row: np.ndarray) -> None:
+        """Send a row through the network before anything is learned."""
+        module = self._backbone.clone()
+        set_weights(self._backbone.layers(module), self._backbone.weights)
+        row = self._runner.net.prepare(as_tensor(first_row))
+        n_logits = self.n_outputs_ + self.n_superfluous
+        try:
+            check_module(module, row, n_logits)
+        except ValueError as error:
+            if "must return logits" not in str(error):
+                raise
+            raise ValueError(
+                f"module must return {n_logits} logits, n_outputs={self.n_outputs_} for "
+                f"classes and n_superfluous={self.n_superfluous} for none: {error}"
+            ) from error
+
+    def _start(self, n_classes: int, first_row: np.ndarray) -> None:
         """Make the frozen network."""
         self.n_outputs_ = n_classes if self.n_outputs is None else int(self.n_outputs)
         self._seed = draw_seed(self.random_state)
         self.backbone_seed_ = draw_seed(np.random.RandomState(self._seed))
         self._n_learned, self._tasks, self.impressions_ = 0, [], []
         self._make_backbone()
+        self._check_backbone(first_row)
         self.backbone_checksum_ = self._backbone.checksum()
 
     def _make_backbone(
@@ -527,7 +548,7 @@ class ImpressLearnClassifier(ClassifierMixin, BaseEstimator):
             device,
         )
 
-    def _learn(self, name, X, y, weight, labels) -> None:
+    def _learn(self, name, X, y, weight, labels, refines) -> None:
         """Learn one task and publish it."""
         known = [task for task in self._tasks if task.name == name]
         learner = Learner(self._backbone, self, self._seed, self._runner.net.device)
@@ -545,7 +566,7 @@ class ImpressLearnClassifier(ClassifierMixin, BaseEstimator):
         codes = order[np.searchsorted(labels, y, sorter=order)].astype(np.int64)
         rows = Rows(X, codes, weight)
         if known:
-            self._go_on(learner, known[0], labels, rows)
+            self._go_on(learner, known[0], labels, rows, refines)
         else:
             self._add(learner, name, labels, rows)
 
@@ -609,9 +630,9 @@ class ImpressLearnClassifier(ClassifierMixin, BaseEstimator):
             )
         return learner.learn_coefficients(rows, masks, key, label, **start)
 
-    def _go_on(self, learner, task, labels, rows) -> None:
+    def _go_on(self, learner, task, labels, rows, refines) -> None:
         """Train a known task further, by its coefficients."""
-        if task.kind == MASK and self.on_known_task == "error":
+        if task.kind == MASK and not refines:
             raise ValueError(
                 f"Task {task.name!r} is known and has a mask of its own, which other "
                 "tasks may combine. Use on_known_task='refine' to go on with "
@@ -777,7 +798,7 @@ class ImpressLearnClassifier(ClassifierMixin, BaseEstimator):
             Names.
         """
         check_is_fitted(self)
-        rows, _, _ = checked_rows(self, X, None, None, reset=False)
+        rows, _, _ = checked_rows(self, X, None, None, reset=False, needs_y=False)
         positions = self._inferred(rows, groups)
         return _names(self.tasks_)[positions]
 
@@ -797,7 +818,7 @@ class ImpressLearnClassifier(ClassifierMixin, BaseEstimator):
             least. At least -745.
         """
         check_is_fitted(self)
-        rows, _, _ = checked_rows(self, X, None, None, reset=False)
+        rows, _, _ = checked_rows(self, X, None, None, reset=False, needs_y=False)
         entropies = self._runner.entropies(self._tasks, self.impressions_, rows)
         return np.log(np.maximum(entropies, np.nextafter(0, 1)))
 
@@ -833,7 +854,7 @@ class ImpressLearnClassifier(ClassifierMixin, BaseEstimator):
     def _rows_and_tasks(self, X, task, groups):
         """Return checked rows and the position of each one's task."""
         check_is_fitted(self)
-        rows, _, task = checked_rows(self, X, None, task, reset=False)
+        rows, _, task = checked_rows(self, X, None, task, reset=False, needs_y=False)
         if task is None:
             return rows, self._inferred(rows, groups)
         check_groups(groups, task)

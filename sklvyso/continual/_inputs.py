@@ -20,11 +20,12 @@ from sklearn.utils.validation import (
 
 from sklvyso.networks import as_rows, resolve_input_shape, take_column
 
+_NO_TARGET = "ImpressLearnClassifier requires y to be passed, but the target y is None."
 _NUMBERS = {"dtype": (np.float32, np.uint8)}
 
 
 def checked_rows(
-    estimator: Any, X: Any, y: Any, task: Any, *, reset: bool
+    estimator: Any, X: Any, y: Any, task: Any, *, reset: bool, needs_y: bool = True
 ) -> tuple[np.ndarray, Any, Any]:
     """Return rows without a task column, labels, and tasks as they came.
 
@@ -35,11 +36,13 @@ def checked_rows(
     X : array-like of shape (n, n_features), (n, H, W) or (n, H, W, C)
         Rows or images.
     y : array-like of shape (n,) or None
-        Labels; None for rows to predict.
+        Labels.
     task : scalar, array-like of shape (n,) or None
         As passed.
     reset : bool
         Whether these are the first rows.
+    needs_y : bool, default=True
+        False for rows to predict.
 
     Returns
     -------
@@ -56,7 +59,7 @@ def checked_rows(
             f"task must be left out where task_column={column!r} names it. Got both."
         )
     rows, image_shape = as_rows(X)
-    target = {} if y is None else {"y": y}
+    target = {"y": y} if needs_y else {}
     if column is None:
         checked = validate_data(estimator, rows, reset=reset, **target, **_NUMBERS)
         rows, y = checked if target else (checked, None)
@@ -64,7 +67,9 @@ def checked_rows(
         loosely = {"dtype": None, "ensure_all_finite": False}
         if hasattr(rows, "iloc"):
             validate_data(estimator, rows, skip_check_array=True, reset=reset)
-            y = None if y is None else column_or_1d(y, warn=True)
+            if needs_y and y is None:
+                raise ValueError(_NO_TARGET)
+            y = column_or_1d(y, warn=True) if needs_y else None
         else:
             checked = validate_data(estimator, rows, reset=reset, **target, **loosely)
             rows, y = checked if target else (checked, None)
