@@ -512,8 +512,8 @@ class ImpressLearnClassifier(ClassifierMixin, BaseEstimator):
             if "must return logits" not in str(error):
                 raise
             raise ValueError(
-                f"module must return {n_logits} logits, n_outputs={self.n_outputs_} for "
-                f"classes and n_superfluous={self.n_superfluous} for none: {error}"
+                f"module must return {n_logits} logits, n_outputs={self.n_outputs_} "
+                f"for classes and n_superfluous={self.n_superfluous} for none: {error}"
             ) from error
 
     def _start(self, n_classes: int, first_row: np.ndarray) -> None:
@@ -858,6 +858,8 @@ class ImpressLearnClassifier(ClassifierMixin, BaseEstimator):
         if task is None:
             return rows, self._inferred(rows, groups)
         check_groups(groups, task)
+        if isinstance(task, str) or np.ndim(task) == 0:
+            return rows, np.full(len(rows), self._position(task))
         names = tasks_of_rows(task, len(rows), None)
         known = {name: self._position(name) for name in set(names) - {None}}
         positions = np.array([known.get(name, -1) for name in names], dtype=np.intp)

@@ -6,5 +6,6 @@
 from sklvyso.plotting._curvature import CurvatureDisplay
 from sklvyso.plotting._drop import DRoPDisplay
 from sklvyso.plotting._sparsity import SparsityDisplay
+from sklvyso.plotting._tasks import TaskDisplay
 
-__all__ = ["CurvatureDisplay", "DRoPDisplay", "SparsityDisplay"]
+__all__ = ["CurvatureDisplay", "DRoPDisplay", "SparsityDisplay", "TaskDisplay"]

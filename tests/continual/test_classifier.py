@@ -256,7 +256,7 @@ def test_known_tasks_go_on(digits):
     # A class that comes later takes the next output.
     some = (X[y < 5], y[y < 5], "a"), parts[1]
     short = learned(some, new_task="mask", on_known_task="refine")
-    assert short.predict(X, "a").max() == 4
+    assert short.predict(X, "a").max() <= 4
     short.partial_fit(X, y, task="a")
     assert short.task_classes_["a"].tolist() == list(range(10))
 
