@@ -10,6 +10,7 @@ BENCHMARKS = (
     "data_pruning",
     "data_pruning_scale",
     "curvature",
+    "continual_speed",
 )
 
 

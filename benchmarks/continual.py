@@ -273,51 +273,82 @@ def run(names):
 
 
 def summarise():
-    results = {**machine(), "streams": {}}
-    for path in sorted(FOLDER.glob("*.json")):
-        cells = json.loads(path.read_text())
-        by_rule = {}
-        for rule in cells[0]["unseen"]:
-            values = np.array([cell["unseen"][rule] for cell in cells])
-            by_rule[rule] = {
-                "mean": float(values.mean()),
-                "sd of seeds": float(values.mean(axis=1).std(ddof=1))
-                if len(cells) > 1
-                else None,
-                "by task": values.mean(axis=0).round(3).tolist(),
+    """Write tables over all streams: rules, costs, and task inference."""
+    cells = {
+        path.stem: json.loads(path.read_text())
+        for path in (FOLDER / f"{name}.json" for name in STREAMS)
+        if path.exists()
+    }
+    rules = next(iter(cells.values()))[0]["unseen"]
+    found = {
+        "table": [{"rule": rule} | _means(cells, rule) for rule in rules],
+        "costs": [_costs(name, seeds) for name, seeds in cells.items()],
+        "inference": _inference_table(cells),
+        "by task": {
+            name: {
+                rule: np.mean([c["unseen"][rule] for c in seeds], axis=0).tolist()
+                for rule in rules
             }
-        numbers = {
-            key: float(np.mean([cell[key] for cell in cells]))
-            for key, value in cells[0].items()
-            if key not in ("seed", "kept bit for bit")
-            and np.ndim(value) < 2
-            and not isinstance(value, dict)
-            and np.asarray(value).dtype.kind in "if"
-        }
-        inferred = {
-            key: float(np.mean([cell["inference"][key] for cell in cells]))
-            for key in cells[0]["inference"]
-        }
-        results["streams"][path.stem] = {
-            "seeds": len(cells),
-            "tasks": cells[0]["tasks"],
-            "unseen": by_rule,
-            **numbers,
-            "auto kinds": [cell["auto kinds"] for cell in cells],
-            "kept bit for bit": all(cell["kept bit for bit"] for cell in cells),
-            "inference": inferred,
-        }
-        rows = [
-            {
-                "stream": path.stem,
-                "rule": rule,
-                "mean": value["mean"],
-                "by task": str(value["by task"]),
-            }
-            for rule, value in by_rule.items()
-        ]
+            for name, seeds in cells.items()
+        },
+        "seeds": {name: len(seeds) for name, seeds in cells.items()},
+        "kept bit for bit": all(
+            cell["kept bit for bit"] for seeds in cells.values() for cell in seeds
+        ),
+    }
+    for rows in (found["table"], found["costs"], found["inference"]):
         print(table(rows))
-    FILE.write_text(json.dumps(results, indent=1) + "\n")
+    FILE.write_text(json.dumps(machine() | found, indent=1) + "\n")
+
+
+def _means(cells, rule):
+    return {
+        name: float(np.mean([cell["unseen"][rule] for cell in seeds]))
+        for name, seeds in cells.items()
+    }
+
+
+def _costs(name, seeds):
+    first = seeds[0]
+    kinds = [kind for cell in seeds for kind in cell["auto kinds"]]
+    keys = ("mask", "coefficients", "statistics", "network")
+    whole = {
+        "when learned": "fine-tuning, each when learned",
+        "at last": "fine-tuning, each at last",
+    }
+    bytes_of = {
+        key: first[
+            f"bytes of a {key}" if key in ("mask", "network") else f"bytes of {key}"
+        ]
+        for key in keys
+    }
+    return (
+        {"stream": name}
+        | {f"bytes of {key}": value for key, value in bytes_of.items()}
+        | {"masks that auto adds, of 4": 4 * kinds.count("mask") / len(kinds)}
+        | {
+            f"fine-tuned network, first tasks {label}": float(
+                np.mean([cell[key][:10] for cell in seeds])
+            )
+            for label, key in whole.items()
+        }
+    )
+
+
+def _inference_table(cells):
+    rows = []
+    keys = next(iter(cells.values()))[0]["inference"]
+    for key in keys:
+        kind, outputs, method, size = key.split(", ")
+        rows.append(
+            {"tasks": kind, "superfluous": outputs.split()[0], "method": method}
+            | {"rows of a group": int(size)}
+            | {
+                name: float(np.mean([cell["inference"][key] for cell in seeds]))
+                for name, seeds in cells.items()
+            }
+        )
+    return rows
 
 
 if __name__ == "__main__":

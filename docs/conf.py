@@ -43,8 +43,15 @@ write_table(
     "python -m benchmarks.drop_study",
     list(max(study["table"], key=len)),
 )
+study = json.loads((BENCHMARKS / "studies" / "continual.json").read_text())
+for part in ("table", "costs", "inference"):
+    write_table(
+        f"continual_{part}", study, study[part], "python -m benchmarks.continual"
+    )
 results = json.loads((BENCHMARKS / "results.json").read_text())
 SCRIPTS = {
+    "continual_predicting": "continual_speed",
+    "continual_training": "continual_speed",
     "curvature": "curvature",
     "data_pruning_grand": "data_pruning",
     "data_pruning_scale": "data_pruning_scale",
