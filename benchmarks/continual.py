@@ -311,7 +311,8 @@ def _means(cells, rule):
 def _costs(name, seeds):
     first = seeds[0]
     kinds = [kind for cell in seeds for kind in cell["auto kinds"]]
-    keys = ("mask", "coefficients", "statistics", "network")
+    parts = ("a mask", "coefficients", "statistics", "a network")
+    keys = [f"bytes of {part}" for part in parts]
     whole = {
         "when learned": "fine-tuning, each when learned",
         "at last": "fine-tuning, each at last",
