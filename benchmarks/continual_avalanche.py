@@ -64,6 +64,7 @@ def strategy(name, n_tasks):
     model = PackNetModel(mlp()) if kind == "PackNet" else mlp()
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     options |= {"model": model, "optimizer": optimizer}
+    options["criterion"] = nn.CrossEntropyLoss()
     if kind == "Naive":
         return training.Naive(**options)
     if kind == "EWC":

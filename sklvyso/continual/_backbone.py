@@ -96,12 +96,18 @@ class Backbone:
         """
         shared = {id(value): value for value in self.module.parameters()}
         module = copy.deepcopy(self.module, shared)
+        self.load_buffers(module, buffers)
+        return module
+
+    def load_buffers(
+        self, module: nn.Module, buffers: Mapping[str, Any] | None
+    ) -> None:
+        """Set the buffers of a clone to those of a task."""
         given = dict(buffers or {})
         with torch.no_grad():
             for name, buffer in module.named_buffers():
                 value = given.get(name, self.buffers[name])
                 buffer.copy_(torch.as_tensor(value))
-        return module
 
     def changed_buffers(self, module: nn.Module) -> dict[str, np.ndarray]:
         """Return the buffers of a clone that training has moved, as arrays."""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -30,7 +31,7 @@ from sklvyso.continual._inputs import (
     tasks_of_rows,
 )
 from sklvyso.continual._learning import Learner, Rows
-from sklvyso.continual._masks import ALLOCATIONS, MASK_MODES
+from sklvyso.continual._masks import ALLOCATIONS, MASK_MODES, kept_fractions
 from sklvyso.continual._running import Runner
 from sklvyso.continual._task_inference import INFERENCE_METHODS, group_codes
 from sklvyso.continual._tasks import (
@@ -43,15 +44,36 @@ from sklvyso.networks import (
     as_tensor,
     check_module,
     draw_seed,
+    is_same,
     resolve_device,
     sample_weights,
     torch_shape,
     unique_labels,
 )
 
-# Tasks up to which "auto" runs the network of each to find the task of a row.
-_MOST_EXHAUSTIVE = 50
+# What makes the frozen network and its input, and cannot change after the first task.
+_FIXED = (
+    "module",
+    "hidden_layer_sizes",
+    "module_params",
+    "input_shape",
+    "input_scale",
+    "n_superfluous",
+)
 _FORMAT_VERSION = 1
+_PRIVATE = ("_tasks", "_backbone", "_runner", "_seed", "_n_learned", "_built_with")
+# What follows from tasks and masks, and is not stored.
+_PUBLISHED = (
+    "classes_",
+    "coef_",
+    "loss_curves_",
+    "mask_shapes_",
+    "n_impressions_",
+    "task_classes_",
+    "task_kinds_",
+    "task_scores_",
+    "tasks_",
+)
 # Score of classes that a task does not have.
 _FOREIGN = -1e9
 
@@ -80,6 +102,8 @@ class ImpressLearnClassifier(ClassifierMixin, BaseEstimator):
         Network without biases: a name of :func:`~sklvyso.networks.make_network` (which
         builds it so, with batch normalisation without scale and shift in residual and
         VGG networks), a class, or an instance, whose own weights are the frozen ones.
+        This and the parameters up to ``input_scale``, and ``n_superfluous``, cannot
+        change once a task is learned.
         None is an MLP. All but an instance get random weights of one magnitude, from
         ``random_state``.
     hidden_layer_sizes : sequence of int, default=(300, 100)
@@ -119,10 +143,11 @@ class ImpressLearnClassifier(ClassifierMixin, BaseEstimator):
         Whether a later task has a mask of its own in the output layer and combines
         impressions in the others only.
     task_inference : {"auto", "exhaustive", "one_shot", "binary"}, default="auto"
-        How to find the task of a row when it is not given. ``"exhaustive"`` runs each
-        task's network and takes the most certain one. ``"one_shot"`` and ``"binary"``
-        take gradients of superposed tasks, whose time does not grow with the number of
-        tasks. ``"auto"``: exhaustive up to 50 tasks, then one-shot.
+        How to find the task of a row when it is not given. ``"exhaustive"`` and
+        ``"auto"`` run each task's network and take the most certain one.
+        ``"one_shot"`` and ``"binary"`` take gradients of superposed tasks, whose time
+        does not grow with the number of tasks; they find far fewer where tasks are
+        combinations (see the user guide for the shares).
     n_superfluous : int, default=40
         Outputs that no class ever uses. Training pushes them down, which tells a
         task's own rows from others: task inference needs them.
@@ -149,9 +174,10 @@ class ImpressLearnClassifier(ClassifierMixin, BaseEstimator):
         coefficients of all masks, from that one. Tasks with coefficients go on in any
         case, and so does the unnamed one (``task=None``).
     task_column : int or str, default=None
-        Column of ``X`` that holds the task; it is no feature. Works in every pipeline
-        and search without metadata routing. Missing values are inferred by
-        :meth:`predict`.
+        Column of ``X`` that holds the task; it is no feature. Works in pipelines and
+        searches without metadata routing, where earlier steps let it pass as it is:
+        ``ColumnTransformer(..., remainder="passthrough")``. Missing values are inferred
+        by :meth:`predict`.
     n_outputs : int, default=None
         Classes of the largest task; None takes that of the first :meth:`fit` or
         :meth:`partial_fit`. The frozen output layer cannot grow.
@@ -184,7 +210,7 @@ class ImpressLearnClassifier(ClassifierMixin, BaseEstimator):
     mask_shapes_ : list of tuple
         Shapes of the masked weights, in the order of the network.
     density_ : ndarray of shape (n_layers,)
-        Fraction that masks keep.
+        Fraction that masks keep, a mean over impressions.
     backbone_seed_ : int
         Decides the frozen weights.
     backbone_checksum_ : str
@@ -279,8 +305,14 @@ class ImpressLearnClassifier(ClassifierMixin, BaseEstimator):
         "verbose": ["verbose"],
     }
 
+    # Tasks travel by themselves where metadata are routed.
+    __metadata_request__fit = {"task": True}
+    __metadata_request__partial_fit = {"task": True}
+    __metadata_request__score = {"task": True}
+
     input_shape_: tuple[int, ...]
     classes_: np.ndarray
+    _built_with: dict[str, Any]
     impressions_: list[Impression]
     _tasks: list[Task]
 
@@ -440,7 +472,7 @@ class ImpressLearnClassifier(ClassifierMixin, BaseEstimator):
     def remove_task(self, name: Any) -> ImpressLearnClassifier:
         """Forget a task; the others stay as they are.
 
-        Its mask is deleted too, unless other tasks combine it.
+        Masks that no task has or combines any more are deleted too.
 
         Parameters
         ----------
@@ -464,13 +496,20 @@ class ImpressLearnClassifier(ClassifierMixin, BaseEstimator):
                 f"{name!r} is the only task; an estimator has one at least. Use fit to "
                 "start anew."
             )
-        tasks, masks = without_task(self._tasks, self.impressions_, task.name)
+        tasks, masks = without_task(
+            self._tasks,
+            self.impressions_,
+            task.name,
+            keeps_all=self.impressions != "heterogeneous",
+        )
         self._publish(tasks, masks)
         return self
 
     def _learn_all(self, X, y, task, sample_weight, classes) -> None:
         is_first = not self.__sklearn_is_fitted__()
         X, y, task = checked_rows(self, X, y, task, reset=is_first)
+        if not is_first:
+            self._check_unchanged()
         weight = None if sample_weight is None else sample_weights(sample_weight, X)
         rows = rows_by_task(tasks_of_rows(task, len(X), 0))
         if classes is not None:
@@ -483,8 +522,24 @@ class ImpressLearnClassifier(ClassifierMixin, BaseEstimator):
             whole = len(rows) == 1
             part = X if whole else X[index]
             own = weight if weight is None or whole else weight[index]
+            if own is not None and not own.any():
+                raise ValueError(
+                    "sample_weight must be above 0 for one row of each task or more. "
+                    f"Got zeros only for task {name!r}."
+                )
             refines = self.on_known_task == "refine" or task is None
             self._learn(name, part, y[index], own, labels[name], refines)
+
+    def _check_unchanged(self) -> None:
+        """Refuse parameters that would change what earlier tasks predict."""
+        for name, before in self._built_with.items():
+            now = getattr(self, name)
+            if not is_same(now, before):
+                raise ValueError(
+                    f"{name} cannot change once tasks are learned: it makes the "
+                    f"network that they share. Got {now!r} after {before!r}; fit "
+                    "starts anew."
+                )
 
     def _check_bound(self) -> None:
         bound = self.max_impressions
@@ -497,15 +552,29 @@ class ImpressLearnClassifier(ClassifierMixin, BaseEstimator):
     def _forget(self) -> None:
         for name in [name for name in vars(self) if name.endswith("_")]:
             delattr(self, name)
-        for name in ("_tasks", "_backbone", "_runner", "_seed", "_n_learned"):
+        for name in (
+            "_tasks",
+            "_backbone",
+            "_runner",
+            "_seed",
+            "_n_learned",
+            "_built_with",
+        ):
             self.__dict__.pop(name, None)
+
+    @property
+    def _n_logits(self) -> int:
+        return self.n_outputs_ + int(self._built_with["n_superfluous"])
 
     def _check_backbone(self, first_row: np.ndarray) -> None:
         """Send a row through the network before anything is learned."""
         module = self._backbone.clone()
-        set_weights(self._backbone.layers(module), self._backbone.weights)
+        layers = self._backbone.layers(module)
+        set_weights(layers, self._backbone.weights)
         row = self._runner.net.prepare(as_tensor(first_row))
-        n_logits = self.n_outputs_ + self.n_superfluous
+        n_logits, ran = self._n_logits, []
+        for layer in layers:
+            layer.register_forward_hook(lambda layer, *_: ran.append(layer))
         try:
             check_module(module, row, n_logits)
         except ValueError as error:
@@ -515,9 +584,17 @@ class ImpressLearnClassifier(ClassifierMixin, BaseEstimator):
                 f"module must return {n_logits} logits, n_outputs={self.n_outputs_} "
                 f"for classes and n_superfluous={self.n_superfluous} for none: {error}"
             ) from error
+        if self.dedicated_output and (len(layers) < 2 or ran[-1] is not layers[-1]):
+            raise ValueError(
+                "dedicated_output needs a hidden layer, and the output layer as the "
+                f"last layer that the module registers. Its layers are "
+                f"{self._backbone.names}."
+            )
 
     def _start(self, n_classes: int, first_row: np.ndarray) -> None:
         """Make the frozen network."""
+        self._built_with = {name: copy.copy(getattr(self, name)) for name in _FIXED}
+        self._built_with["module"] = self.module
         self.n_outputs_ = n_classes if self.n_outputs is None else int(self.n_outputs)
         self._seed = draw_seed(self.random_state)
         self.backbone_seed_ = draw_seed(np.random.RandomState(self._seed))
@@ -529,12 +606,13 @@ class ImpressLearnClassifier(ClassifierMixin, BaseEstimator):
     def _make_backbone(
         self, state: Mapping[str, np.ndarray] | None = None, *, is_loading: bool = False
     ) -> None:
+        built = self._built_with
         self._backbone = make_backbone(
-            self.module,
+            built["module"],
             torch_shape(self.input_shape_),
-            self.n_outputs_ + self.n_superfluous,
-            tuple(self.hidden_layer_sizes),
-            self.module_params,
+            self._n_logits,
+            tuple(built["hidden_layer_sizes"]),
+            built["module_params"],
             self.backbone_seed_,
             state,
         )
@@ -543,7 +621,7 @@ class ImpressLearnClassifier(ClassifierMixin, BaseEstimator):
         self._runner = Runner(
             self._backbone,
             self.input_shape_,
-            self.input_scale,
+            built["input_scale"],
             self.batch_size,
             device,
         )
@@ -552,9 +630,13 @@ class ImpressLearnClassifier(ClassifierMixin, BaseEstimator):
         """Learn one task and publish it."""
         known = [task for task in self._tasks if task.name == name]
         learner = Learner(self._backbone, self, self._seed, self._runner.net.device)
-        self.density_ = learner.densities
         before = known[0].classes if known else labels
         labels = np.concatenate([before, labels[~np.isin(labels, before)]])
+        for task in self._tasks[:1] + known:
+            # One array for all tasks with the same classes.
+            if task.classes.dtype == labels.dtype:
+                if np.array_equal(task.classes, labels):
+                    labels = task.classes
         if len(labels) > self.n_outputs_:
             raise ValueError(
                 f"Task {name!r} has {len(labels)} classes, more than the output layer "
@@ -638,10 +720,12 @@ class ImpressLearnClassifier(ClassifierMixin, BaseEstimator):
                 "tasks may combine. Use on_known_task='refine' to go on with "
                 "coefficients, another name for another task, or remove_task first."
             )
-        masks = self.impressions_
+        masks, output_mask = self.impressions_, task.output_mask
         if task.kind == MASK:
             coef = task.coefficients(len(self._backbone.weights), len(masks))
             coef = coef if self.coef_scope == "layer" else coef[:1]
+            if self.dedicated_output:
+                output_mask = masks[task.mask][-1]
         else:
             coef = task.coef
         learned = self._combined(
@@ -651,6 +735,7 @@ class ImpressLearnClassifier(ClassifierMixin, BaseEstimator):
             (task.position, 2, task.n_trainings),
             f"task {task.name} ",
             start=coef,
+            output_mask=output_mask,
             buffers=task.buffers,
         )
         curve = np.concatenate([task.loss_curve, learned.loss_curve])
@@ -689,6 +774,9 @@ class ImpressLearnClassifier(ClassifierMixin, BaseEstimator):
         self.loss_curves_ = {task.name: task.loss_curve for task in tasks}
         self.classes_ = np.unique(np.concatenate([task.classes for task in tasks]))
         self.mask_shapes_ = self._backbone.shapes
+        self.density_ = kept_fractions(masks, self.mask_shapes_)
+        for array in (*(t.classes for t in tasks), *(b for m in masks for b in m)):
+            array.flags.writeable = False  # what a user changes, tasks would predict
         self.coef_ = np.stack(
             [task.coefficients(n_layers, len(masks)) for task in tasks]
         )
@@ -857,15 +945,17 @@ class ImpressLearnClassifier(ClassifierMixin, BaseEstimator):
         rows, _, task = checked_rows(self, X, None, task, reset=False, needs_y=False)
         if task is None:
             return rows, self._inferred(rows, groups)
-        check_groups(groups, task)
         if isinstance(task, str) or np.ndim(task) == 0:
+            check_groups(groups, np.ones(1, dtype=bool))
             return rows, np.full(len(rows), self._position(task))
         names = tasks_of_rows(task, len(rows), None)
         known = {name: self._position(name) for name in set(names) - {None}}
         positions = np.array([known.get(name, -1) for name in names], dtype=np.intp)
+        check_groups(groups, positions >= 0)
         missing = np.flatnonzero(positions < 0)
         if len(missing):
-            positions[missing] = self._inferred(rows[missing], None)
+            own = None if groups is None else np.asarray(groups)[missing]
+            positions[missing] = self._inferred(rows[missing], own)
         return rows, positions
 
     def _inferred(self, rows, groups) -> np.ndarray:
@@ -874,9 +964,7 @@ class ImpressLearnClassifier(ClassifierMixin, BaseEstimator):
             return np.zeros(len(rows), dtype=np.intp)
         has_own_output = any(task.output_mask is not None for task in self._tasks)
         method = self.task_inference
-        if method == "auto":
-            is_many = len(self._tasks) > _MOST_EXHAUSTIVE
-            method = "one_shot" if is_many and not has_own_output else "exhaustive"
+        method = "exhaustive" if method == "auto" else method
         if method != "exhaustive" and has_own_output:
             raise ValueError(
                 "task_inference must be 'exhaustive' with dedicated_output, whose "
@@ -980,10 +1068,10 @@ class ImpressLearnClassifier(ClassifierMixin, BaseEstimator):
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
-        for name in ("_runner", "net_"):
+        for name in ("_runner", "net_", *_PUBLISHED):
             state.pop(name, None)
         backbone = state.pop("_backbone", None)
-        if backbone is not None and not _is_by_name(self.module):
+        if backbone is not None and not _is_by_name(self._built_with["module"]):
             state["_own_state"] = own_state(backbone)
         state["_format_version"] = _FORMAT_VERSION
         return state
@@ -999,9 +1087,10 @@ class ImpressLearnClassifier(ClassifierMixin, BaseEstimator):
             )
         own = state.pop("_own_state", None)
         super().__setstate__(state)
-        if not self.__sklearn_is_fitted__():
+        if not state.get("_tasks"):
             return
         self._make_backbone(own, is_loading=True)
+        self._publish(self._tasks, self.impressions_)
         checksum = self._backbone.checksum()
         if checksum != self.backbone_checksum_:
             raise ValueError(

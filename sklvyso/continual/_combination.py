@@ -78,6 +78,8 @@ class CoefficientLearner(nn.Module):
     scores : ndarray, default=None
         Of a mask of the output layer alone, which trains beside the coefficients of
         the others.
+    output_mask : ndarray, default=None
+        Packed mask of the output layer alone, which stays as it is.
     density, mode
         Of that mask.
     buffers : mapping of str to array, default=None
@@ -91,6 +93,7 @@ class CoefficientLearner(nn.Module):
         coef: np.ndarray,
         *,
         scores: np.ndarray | None = None,
+        output_mask: np.ndarray | None = None,
         density: float = 0.5,
         mode: str = "topk_abs",
         buffers: Mapping[str, np.ndarray] | None = None,
@@ -99,7 +102,12 @@ class CoefficientLearner(nn.Module):
         self.clone = backbone.clone(buffers)
         self._layers = backbone.layers(self.clone)
         self._weights = backbone.weights
-        n_combined = len(self._weights) - (scores is not None)
+        self._output: Tensor | None = None
+        if output_mask is not None:
+            own = MaskProducts(self._weights[-1], [output_mask])
+            self._output = own.product(0)
+        has_own_output = scores is not None or output_mask is not None
+        n_combined = len(self._weights) - has_own_output
         self._products = [
             MaskProducts(self._weights[i], [masks[i] for masks in impressions])
             for i in range(n_combined)
@@ -123,6 +131,8 @@ class CoefficientLearner(nn.Module):
             products.combine(numbers)
             for products, numbers in zip(self._products, rows, strict=True)
         ]
+        if self._output is not None:
+            weights.append(self._output)
         if self.scores is not None:
             weights.append(
                 StraightThrough.apply(
@@ -165,8 +175,7 @@ class MaskProducts:
 
     def mask(self, i: int) -> Tensor:
         """Return one mask as numbers, in the shape of the weight."""
-        bits = unpack_mask(self.masks[i], self.weight.shape)
-        return torch.from_numpy(bits).to(self.weight)
+        return mask_numbers(self.masks[i], self.weight)
 
     def product(self, i: int) -> Tensor:
         """Return one mask times the weight."""
@@ -200,11 +209,17 @@ class _OneAtATime(torch.autograd.Function):
         return torch.stack(dots), None
 
 
+def mask_numbers(bits: np.ndarray, weight: Tensor) -> Tensor:
+    """Return a packed mask as numbers like a weight."""
+    return torch.from_numpy(unpack_mask(bits, weight.shape)).to(weight)
+
+
 def effective_weights(
     backbone: Backbone,
     impressions: Sequence[Impression],
     coef: np.ndarray,
     output_mask: np.ndarray | None = None,
+    unpacked: Sequence[Sequence[Tensor]] | None = None,
 ) -> list[Tensor]:
     """Return the weights that a task runs with.
 
@@ -218,6 +233,8 @@ def effective_weights(
         One-hot rows give exactly the weights under that mask.
     output_mask : ndarray, default=None
         Packed; then the last row of ``coef`` is not used.
+    unpacked : sequence of sequence of tensor, default=None
+        Masks as numbers, to spare unpacking them for one task after the other.
 
     Returns
     -------
@@ -228,13 +245,16 @@ def effective_weights(
     for i, weight in enumerate(backbone.weights):
         total = torch.zeros_like(weight)
         if output_mask is not None and i == len(backbone.weights) - 1:
-            bits = unpack_mask(output_mask, weight.shape)
-            total += torch.from_numpy(bits).to(weight)
+            total += mask_numbers(output_mask, weight)
         else:
-            for masks, number in zip(impressions, coef[i].tolist(), strict=False):
+            for k, number in enumerate(coef[i].tolist()):
                 if number:
-                    bits = unpack_mask(masks[i], weight.shape)
-                    total.add_(torch.from_numpy(bits).to(weight), alpha=number)
+                    mask = (
+                        mask_numbers(impressions[k][i], weight)
+                        if unpacked is None
+                        else unpacked[k][i]
+                    )
+                    total.add_(mask, alpha=number)
         weights.append(total * weight)
     return weights
 

@@ -131,13 +131,14 @@ def task_name(value: Any) -> Any:
         if math.isnan(value):
             return None
         return int(value) if value.is_integer() else value
-    try:
-        hash(value)
-    except TypeError as error:
+    if type(value).__name__ in ("NAType", "NaTType", "NoneType"):
+        return None
+    if isinstance(value, bool) or not isinstance(value, str | int):
         raise TypeError(
-            f"task must hold str or int names. Got {value!r} instead."
-        ) from error
-    return None if type(value).__name__ in ("NAType", "NaTType") else value
+            "task must hold str or int names. Got "
+            f"{value!r} ({type(value).__name__}) instead: use str(...) of it."
+        )
+    return value
 
 
 def rows_by_task(names: list[Any]) -> dict[Any, np.ndarray]:
@@ -169,9 +170,9 @@ def rows_by_task(names: list[Any]) -> dict[Any, np.ndarray]:
     return {name: np.array(rows) for name, rows in places.items()}
 
 
-def check_groups(groups: ArrayLike | None, task: Any) -> None:
-    """Refuse groups where tasks are known."""
-    if groups is not None and task is not None:
+def check_groups(groups: ArrayLike | None, is_known: np.ndarray) -> None:
+    """Refuse groups where all tasks are known."""
+    if groups is not None and is_known.all():
         raise ValueError(
             "groups must be left out where task is given: they say which rows share "
             "an unknown task. Got both."

@@ -162,6 +162,7 @@ class Learner:
         key: tuple[int, ...],
         label: str,
         start: np.ndarray | None = None,
+        output_mask: np.ndarray | None = None,
         buffers: dict[str, np.ndarray] | None = None,
     ) -> Learned:
         """Learn a combination of masks.
@@ -177,7 +178,10 @@ class Learner:
         label : str
             Of the progress bar.
         start : ndarray, default=None
-            Coefficients to go on from; None for equal ones.
+            Coefficients to go on from, in the scope that they have; None for equal
+            ones.
+        output_mask : ndarray, default=None
+            Packed mask of the output layer that a task goes on with; it stays.
         buffers : dict of str to ndarray, default=None
             Statistics to go on from.
 
@@ -191,17 +195,20 @@ class Learner:
         coef = start
         if coef is None:
             coef = uniform_coefficients(n_layers, len(impressions), settings.coef_scope)
+        is_by_layer = len(coef) == n_layers
         scores = None
-        if settings.dedicated_output:
+        if start is None and settings.dedicated_output:
             random = np.random.RandomState(self.stream(*key, _SCORES))
             scores = initial_scores(self.backbone.shapes[-1], random)
-            if settings.coef_scope == "layer":
-                coef = coef[: n_layers - 1]
+        has_own_output = scores is not None or output_mask is not None
+        if has_own_output and is_by_layer:
+            coef = coef[: n_layers - 1]
         learner = CoefficientLearner(
             self.backbone,
             impressions,
             coef,
             scores=scores,
+            output_mask=output_mask,
             density=self.densities[-1],
             mode=settings.mask_mode,
             buffers=buffers,
@@ -217,14 +224,13 @@ class Learner:
             penalty=_Penalty(settings.coef_l1) if settings.coef_l1 else None,
         )
         found = learner.coef.detach().cpu().numpy().astype(np.float32)
-        output_mask = None
         if learner.scores is not None:
             mask = topk_mask(
                 learner.scores.detach(), self.densities[-1], mode=settings.mask_mode
             )
             output_mask = pack_mask(mask)
-            if settings.coef_scope == "layer":
-                found = np.vstack([found, np.zeros_like(found[:1])])
+        if has_own_output and is_by_layer:
+            found = np.vstack([found, np.zeros_like(found[:1])])
         return self._learned(net, learner, coef=found, output_mask=output_mask)
 
     def wants_mask(
@@ -262,14 +268,20 @@ class Learner:
         tolerance = self.settings.mask_tolerance
         by_coef = self.learn_coefficients(training, impressions, key, f"{label} trial ")
         hits = self._hits(by_coef, held_out)
-        scores = {"coefficients": float(hits.mean())}
+        weight = held_out.sample_weight
+        weight = np.ones(len(hits)) if weight is None else weight
+        if not weight.any():
+            return False, {}
+        share = weight / weight.sum()
+        scores = {"coefficients": float(share @ hits)}
         if scores["coefficients"] + tolerance >= 1:
             return False, scores
         quick = self.learn_mask(training, key, f"{label} trial ", _QUICK_SHARE)
         gain = self._hits(quick, held_out) - hits
-        scores["mask"] = float(gain.mean() + scores["coefficients"])
-        error = gain.std(ddof=1) / math.sqrt(len(gain))
-        return bool(gain.mean() > tolerance and gain.mean() > _CLEARLY * error), scores
+        mean = float(share @ gain)
+        scores["mask"] = mean + scores["coefficients"]
+        error = math.sqrt(share**2 @ (gain - mean) ** 2)
+        return mean > tolerance and mean > _CLEARLY * error, scores
 
     def _hits(self, learned: Learned, rows: Rows) -> np.ndarray:
         """Return 1 for each row that a net just trained gets right."""
@@ -282,9 +294,9 @@ class Learner:
         net = module_net(
             module,
             input_shape=settings.input_shape_,
-            n_outputs=settings.n_outputs_ + settings.n_superfluous,
+            n_outputs=settings._n_logits,
             device=self.device,
-            input_scale=settings.input_scale,
+            input_scale=settings._built_with["input_scale"],
             optimizer=settings.optimizer,
             lr=lr,
             batch_size=settings.batch_size,

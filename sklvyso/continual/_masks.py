@@ -92,7 +92,11 @@ def topk_mask(
     array([ True, False,  True, False])
     """
     check_mode(mode)
-    values: Any = scores.detach() if isinstance(scores, torch.Tensor) else None
+    values: Any = None
+    if isinstance(scores, torch.Tensor):
+        values = scores.detach()
+        if values.dtype not in (torch.float32, torch.float64):
+            values = values.float()
     is_tensor = values is not None
     values = values if is_tensor else np.asarray(scores, dtype=float)
     if not (torch.isfinite(values) if is_tensor else np.isfinite(values)).all():
@@ -301,7 +305,7 @@ def combine_masks(weight: Any, masks: Any, coef: ArrayLike) -> Any:
     Raises
     ------
     ValueError
-        If the numbers of masks and coefficients differ.
+        If the numbers of masks and coefficients differ, or a mask has another shape.
 
     Examples
     --------
@@ -316,11 +320,19 @@ def combine_masks(weight: Any, masks: Any, coef: ArrayLike) -> Any:
             "coef must have one number for each mask. Got "
             f"{len(coef)} for {len(masks)} masks."  # type: ignore[arg-type]
         )
+    shapes = {tuple(np.shape(mask)) for mask in masks}
+    if shapes != {tuple(np.shape(weight))}:
+        raise ValueError(
+            f"masks must have the shape of weight, {tuple(np.shape(weight))}. Got "
+            f"{sorted(shapes)} instead."
+        )
     if isinstance(weight, torch.Tensor):
+        weight = weight if weight.is_floating_point() else weight.float()
         stacked = torch.stack([torch.as_tensor(mask) for mask in masks])
         numbers = torch.as_tensor(coef, dtype=weight.dtype, device=weight.device)
         return weight * torch.tensordot(numbers, stacked.to(weight), dims=1)
     values = np.asarray(weight)
+    values = values if values.dtype.kind == "f" else values.astype(float)
     numbers = np.asarray(coef, dtype=values.dtype)
     return values * np.tensordot(numbers, np.asarray(masks, values.dtype), axes=1)
 
@@ -394,6 +406,27 @@ def unpack_mask(bits: np.ndarray, shape: Sequence[int]) -> np.ndarray:
         0 and 1.
     """
     return np.unpackbits(bits, count=math.prod(shape)).reshape(tuple(shape))
+
+
+def kept_fractions(
+    impressions: Sequence[Sequence[np.ndarray]], shapes: Sequence[Sequence[int]]
+) -> np.ndarray:
+    """Return the fraction of weights that packed masks keep in each layer.
+
+    Parameters
+    ----------
+    impressions : sequence (n) of sequence (L) of ndarray of uint8
+        Packed masks, at least one.
+    shapes : sequence (L) of shapes
+        Of the layers.
+
+    Returns
+    -------
+    fractions : ndarray of shape (L,)
+        Means over impressions.
+    """
+    counts = [[np.bitwise_count(bits).sum() for bits in one] for one in impressions]
+    return np.mean(counts, axis=0) / [math.prod(shape) for shape in shapes]
 
 
 def check_mode(mode: Any) -> None:

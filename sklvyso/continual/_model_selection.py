@@ -45,8 +45,9 @@ class TaskStratifiedKFold(_MetadataRequester):
 
     Notes
     -----
-    With metadata routing enabled ``task`` is requested: ``cross_val_score(learner, X,
-    y, cv=TaskStratifiedKFold(), params={"task": task})``. Without, pass
+    With metadata routing enabled ``task`` is requested, here and by the learner:
+    ``cross_val_score(learner, X, y, cv=TaskStratifiedKFold(), params={"task": task})``.
+    Without, pass
     ``groups=task``, or name the column.
 
     Strata with fewer rows than folds are left out of some training or test parts, as
@@ -107,6 +108,8 @@ class TaskStratifiedKFold(_MetadataRequester):
         ValueError
             If there is no task, or there are two.
         """
+        if y is None:
+            raise ValueError("y must be given: folds are stratified by it. Got None.")
         labels = column_or_1d(y)
         codes = self._task_codes(X, groups, task, len(labels))
         check_consistent_length(X, labels, codes)

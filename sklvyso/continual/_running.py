@@ -18,6 +18,7 @@ from sklvyso.continual._combination import (
     Impression,
     MaskProducts,
     effective_weights,
+    mask_numbers,
 )
 from sklvyso.continual._task_inference import (
     Superposition,
@@ -78,11 +79,8 @@ class Runner:
 
     def fresh_module(self, task: Task, impressions: Sequence[Impression]) -> nn.Module:
         """Return a new module with the weights and statistics of a task."""
-        n_layers, n_masks = len(self.backbone.weights), len(impressions)
-        coef = task.coefficients(n_layers, n_masks)
-        module = self.backbone.clone(task.buffers)
-        weights = effective_weights(self.backbone, impressions, coef, task.output_mask)
-        set_weights(self.backbone.layers(module), weights)
+        module = self.backbone.clone()
+        self._load(module, task, impressions)
         return module
 
     def logits(
@@ -95,11 +93,41 @@ class Runner:
         self, tasks: Sequence[Task], impressions: Sequence[Impression], X: np.ndarray
     ) -> np.ndarray:
         """Return the entropy of each row under each task, shape (n, T), in nats."""
+        # One module runs the tasks that are not ready, which may be very many.
+        spare = self.backbone.clone()
+        unpacked = self._unpacked(impressions, len(tasks))
         columns = []
         for task in tasks:
-            logits = torch.from_numpy(self.logits(task, impressions, X))
+            with self._lock:
+                ready = self._ready.get(id(task))
+            module = spare if ready is None else ready[1]
+            if ready is None:
+                self._load(spare, task, impressions, unpacked)
+            logits = torch.from_numpy(self.net.logits(X, module))
             columns.append(row_entropies(logits).numpy())
         return np.stack(columns, axis=1)
+
+    def _unpacked(self, impressions, n_tasks):
+        """Return masks as numbers, where they fit and are used again and again."""
+        n_bytes = 4 * len(impressions) * sum(w.numel() for w in self.backbone.weights)
+        if n_bytes > _PRODUCT_BYTES or n_tasks < 3:
+            return None
+        return [
+            [
+                mask_numbers(bits, weight)
+                for bits, weight in zip(masks, self.backbone.weights, strict=True)
+            ]
+            for masks in impressions
+        ]
+
+    def _load(self, module, task, impressions, unpacked=None) -> None:
+        """Give a clone the weights and statistics of a task."""
+        coef = task.coefficients(len(self.backbone.weights), len(impressions))
+        weights = effective_weights(
+            self.backbone, impressions, coef, task.output_mask, unpacked
+        )
+        set_weights(self.backbone.layers(module), weights)
+        self.backbone.load_buffers(module, task.buffers)
 
     def infer(
         self,

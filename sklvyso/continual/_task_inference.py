@@ -340,6 +340,10 @@ def infer_task(
     _check_choice("objective", objective, OBJECTIVES)
     if objective == "superfluous" and n_real is None:
         raise ValueError("n_real must be given for objective='superfluous'. Got None.")
+    if not isinstance(module, nn.Module):
+        raise TypeError(
+            f"module must be a torch.nn.Module. Got {type(module).__name__} instead."
+        )
     backbone = Backbone(copy.deepcopy(module))
     packed = _packed(masks, backbone.shapes)
     n_layers = len(backbone.weights)
@@ -351,6 +355,8 @@ def infer_task(
             f"layers, masks. Got {numbers.shape} instead."
         )
     rows = torch.as_tensor(np.asarray(X), dtype=backbone.weights[0].dtype)
+    if not len(rows) or not torch.isfinite(rows).all():
+        raise ValueError("X must hold rows of finite numbers.")
     codes = group_codes(groups, len(rows))
     products = [
         MaskProducts(weight, [one[i] for one in packed])
@@ -406,6 +412,10 @@ def group_codes(groups: ArrayLike | None, n_rows: int) -> np.ndarray:
             f"groups must have one label for each of the {n_rows} rows. Got shape "
             f"{labels.shape} instead."
         )
+    if labels.dtype.kind == "O":
+        places: dict[Any, int] = {}
+        codes = [places.setdefault(label, len(places)) for label in labels.tolist()]
+        return np.array(codes)
     return np.unique(labels, return_inverse=True)[1]
 
 

@@ -74,9 +74,13 @@ class Task:
 
 
 def without_task(
-    tasks: Sequence[Task], impressions: Sequence[Impression], name: Any
+    tasks: Sequence[Task],
+    impressions: Sequence[Impression],
+    name: Any,
+    *,
+    keeps_all: bool = False,
 ) -> tuple[list[Task], list[Impression]]:
-    """Forget a task, and its mask where no other task combines it.
+    """Forget a task, and the masks that no task has or combines any more.
 
     Parameters
     ----------
@@ -86,6 +90,8 @@ def without_task(
         All masks.
     name : object
         Task to forget.
+    keeps_all : bool, default=False
+        Whether masks that no task uses yet are meant to be used later.
 
     Returns
     -------
@@ -97,17 +103,15 @@ def without_task(
     gone = next(task for task in tasks if task.name == name)
     left = [task for task in tasks if task is not gone]
     n_combined = max((t.coef.shape[1] for t in left if t.coef is not None), default=0)
-    which = gone.mask
-    if which is None or which < n_combined:
-        return left, list(impressions)
-    kept = [masks for i, masks in enumerate(impressions) if i != which]
+    owned = {task.mask for task in left}
+    kept = [i for i in range(len(impressions)) if keeps_all or i in owned]
+    kept = sorted({*kept, *range(n_combined)})
+    place = {old: new for new, old in enumerate(kept)}
     moved = [
-        replace(task, mask=task.mask - 1)
-        if task.mask is not None and task.mask > which
-        else task
+        task if task.mask is None else replace(task, mask=place[task.mask])
         for task in left
     ]
-    return moved, kept
+    return moved, [impressions[i] for i in kept]
 
 
 def memory_table(

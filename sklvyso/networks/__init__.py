@@ -43,6 +43,7 @@ from sklvyso.networks._module_training import PreparedRows as PreparedRows
 from sklvyso.networks._module_training import inference_net as inference_net
 from sklvyso.networks._module_training import module_net as module_net
 from sklvyso.networks._module_training import train_net as train_net
+from sklvyso.networks._net_making import is_same as is_same
 from sklvyso.networks._random import draw_seed, torch_seed
 from sklvyso.networks._registry import available_networks, make_network
 from sklvyso.networks._row_gradients import OneByOneSquares as OneByOneSquares

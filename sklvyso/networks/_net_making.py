@@ -148,7 +148,7 @@ def refresh_net(
     """
     for name, value in before.items():
         now = getattr(settings, name)
-        if not _is_same(now, value):
+        if not is_same(now, value):
             raise ValueError(
                 f"{name} cannot change in a training that goes on (train, warm_start "
                 f"or partial_fit). Got {now!r} after {value!r}: fit with "
@@ -196,7 +196,7 @@ def _copy_callbacks(callbacks: list | None) -> list | None:
         ) from error
 
 
-def _is_same(now: Any, before: Any) -> bool:
+def is_same(now: Any, before: Any) -> bool:
     """Say whether a parameter is what it was when the net was made.
 
     Callbacks of one kind count as the same: they are copied anyway.
@@ -204,7 +204,7 @@ def _is_same(now: Any, before: Any) -> bool:
     if now is before:
         return True
     if isinstance(now, list | tuple) and isinstance(before, list | tuple):
-        return len(now) == len(before) and all(map(_is_same, now, before))
+        return len(now) == len(before) and all(map(is_same, now, before))
     if isinstance(now, Callback):
         return type(now) is type(before)
     try:

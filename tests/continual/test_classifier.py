@@ -6,14 +6,18 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 import torch
 from sklearn.base import clone
 from sklearn.datasets import load_digits
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from sklvyso import ImpressLearnClassifier
+from sklvyso.continual import TaskStratifiedKFold, task_scorer
 from sklvyso.continual._tasks import Task, memory_table, without_task
 
 FAST = {
@@ -270,7 +274,9 @@ def test_tasks_are_removed(digits):
     for rows, _, name in parts[1:3]:
         assert (learner.predict_proba(rows, task=name) == before[name]).all()
     learner.remove_task("t2")
-    assert learner.n_impressions_ == 2  # that of t0 is kept while something may use it
+    assert learner.n_impressions_ == 1  # no task combines that of t0 any more
+    for rows, _, name in parts[1:2]:
+        assert (learner.predict_proba(rows, task=name) == before[name]).all()
     with pytest.raises(ValueError, match=r"'t1' is the only task"):
         learner.remove_task("t1")
     with pytest.raises(ValueError, match=r"task must be one that was learned: 't1'"):
@@ -460,6 +466,162 @@ def test_works_at_the_end_of_a_pipeline(digits):
     )
     pipe.fit(X, y, impresslearnclassifier__task=task)
     assert pipe.predict(X, task="low").max() < 5
+
+
+STRUCTURE = {
+    "module": "lenet-300-100",
+    "hidden_layer_sizes": (32,),
+    "module_params": {"activation": "tanh"},
+    "input_shape": (8, 8),
+    "input_scale": 0.5,
+    "n_superfluous": 3,
+}
+
+
+@pytest.mark.parametrize("name", STRUCTURE)
+def test_what_makes_the_network_cannot_change(digits, name):
+    X, y = digits
+    learner = learned([(X, y, "a")])
+    before = learner.predict_proba(X, "a")
+    learner.set_params(**{name: STRUCTURE[name]})
+    loaded = pickle.loads(pickle.dumps(learner))
+    for other in (learner, loaded, copy.deepcopy(learner)):
+        assert (other.predict_proba(X, "a") == before).all()
+        with pytest.raises(ValueError, match=rf"{name} cannot change once tasks are"):
+            other.partial_fit(X, y, task="b")
+    learner.fit(X, y)  # starts anew
+
+
+def test_a_mask_of_the_output_goes_on(digits):
+    parts = stream(digits, 4)
+    options = {"dedicated_output": True, "on_known_task": "refine", "max_epochs": 10}
+    for scope in ("layer", "network"):
+        learner = learned(parts, new_task="coefficients", coef_scope=scope, **options)
+        scores = [learner.score(X, y, task=task) for X, y, task in parts]
+        learner.set_params(coef_max_epochs=1, coef_lr=1e-9, coef_scope="layer")
+        for (X, y, task), score in zip(parts, scores, strict=True):
+            learner.partial_fit(X, y, task=task)
+            assert learner.score(X, y, task=task) == pytest.approx(score, abs=0.01)
+
+
+class OutputFirst(nn.Module):
+    def __init__(self, n_inputs, n_outputs):
+        super().__init__()
+        self.last = nn.Linear(16, n_outputs, bias=False)
+        self.first = nn.Linear(n_inputs, 16, bias=False)
+
+    def forward(self, X):
+        return self.last(self.first(X).relu())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"hidden_layer_sizes": ()}, {"module": OutputFirst}],
+    ids=["one", "order"],
+)
+def test_an_output_layer_of_its_own_needs_a_place(digits, options):
+    with pytest.raises(ValueError, match=r"dedicated_output needs a hidden layer"):
+        learned(stream(digits, 1), dedicated_output=True, **options)
+
+
+def test_groups_serve_rows_without_a_task(digits):
+    X, y = digits
+    parts = [(permuted(X, i), y, i) for i in range(3)]
+    learner = learned(parts, new_task="mask", max_epochs=20)
+    rows = np.concatenate([part[0] for part in parts])
+    groups = np.repeat(["a", "b", "c"], len(X)).astype(object)
+    task = np.repeat([0.0, np.nan, 2.0], len(X))
+    found = learner.predict(rows, task=task, groups=groups)
+    expected = np.concatenate([learner.predict(Z, task=i) for Z, _, i in parts])
+    assert (found == expected).all()
+    column = ImpressLearnClassifier(**FAST, task_column=64, new_task="mask")
+    column.fit(np.column_stack([rows, np.repeat([0, 1, 2], len(X))]), np.tile(y, 3))
+    unknown = np.column_stack([rows, np.full(len(rows), np.nan)])
+    assert len(set(column.predict(unknown, groups=groups))) > 1
+
+
+def test_masks_that_nothing_uses_any_more_go(digits):
+    X, y = digits
+    learner = ImpressLearnClassifier(
+        **FAST | {"max_epochs": 1, "coef_max_epochs": 1},
+        new_task="mask",
+        on_known_task="refine",
+    )
+    for task in range(5):
+        learner.partial_fit(X[:100], y[:100], task=task)
+    learner.partial_fit(X[:100], y[:100], task=4)
+    for task in range(1, 5):
+        learner.remove_task(task)
+    assert learner.tasks_ == [0] and learner.n_impressions_ == 1
+
+
+def test_weights_count_for_each_task_and_in_the_trial(digits):
+    X, y = digits
+    task = np.repeat(["a", "b"], 300)
+    with pytest.raises(ValueError, match=r"above 0 for one row of each task.*'b'"):
+        learned([]).fit(X, y, task=task, sample_weight=np.repeat([1.0, 0.0], 300))
+    # Rows without weight and with wrong labels do not move the trial.
+    options = {"max_epochs": 10, "coef_max_epochs": 10}
+    weight = np.ones(len(y))
+    weight[::2] = 0
+    wrong = np.where(weight == 0, (y + 3) % 10, y)
+    scores = []
+    for labels in (y, wrong):
+        learner = learned([(X, y, "a"), (X[:, ::-1], y, "b")], **options)
+        learner.partial_fit(permuted(X, 5), labels, task="c", sample_weight=weight)
+        scores.append(learner.task_scores_["c"])
+    assert scores[0]["coefficients"] == pytest.approx(
+        scores[1]["coefficients"], abs=0.2
+    )
+
+
+@pytest.mark.parametrize("name", [True, b"a", frozenset(), (1, 2), 1j])
+def test_names_are_text_or_numbers(digits, name):
+    X, y = digits
+    names = np.empty(len(y), dtype=object)
+    names[:] = [name] * len(y)
+    with pytest.raises(TypeError, match=r"task must hold str or int names"):
+        ImpressLearnClassifier().fit(X, y, task=names)
+
+
+def test_attributes_tell_the_truth_and_cannot_be_written(digits):
+    X, y = digits
+    learner = learned([(X, y, "a")], mask_mode="threshold", density=0.1)
+    kept = [mask.mean() for mask in learner.mask(0)]
+    np.testing.assert_allclose(learner.density_, kept)
+    assert min(kept) > 0.4
+    for array in (learner.task_classes_["a"], learner.impressions_[0][0]):
+        with pytest.raises(ValueError, match=r"read-only"):
+            array[:] = 0
+
+
+def test_metadata_are_routed_by_default(digits):
+    X, y = digits
+    task = np.where(y < 5, "low", "high")
+    learner = ImpressLearnClassifier(**FAST | {"max_epochs": 8}, n_outputs=5)
+    with sklearn.config_context(enable_metadata_routing=True):
+        for scoring in (None, task_scorer(balanced_accuracy_score)):
+            options = {"cv": TaskStratifiedKFold(2), "scoring": scoring}
+            scores = cross_val_score(learner, X, y, params={"task": task}, **options)
+            assert scores.min() > 0.8
+        dropped = cross_val_score(
+            learner,
+            X,
+            y,
+            params={"task": task},
+            cv=TaskStratifiedKFold(2),
+            scoring="accuracy",
+        )
+        assert dropped.max() < scores.min()
+        search = GridSearchCV(
+            learner,
+            {"lr": [1e-5, 0.02]},
+            scoring=task_scorer(),
+            cv=TaskStratifiedKFold(2),
+            n_jobs=2,
+        ).fit(X, y, task=task)
+        assert search.best_params_ == {"lr": 0.02}
+        assert search.score(X, y, task=task) > 0.8
 
 
 def test_one_impression_warns(digits):

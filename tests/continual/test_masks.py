@@ -202,3 +202,15 @@ def test_combination_is_linear_and_one_hot_is_the_mask():
 def test_errors_name_what_is_wrong(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_any_number_type_will_do():
+    for dtype in (torch.bfloat16, torch.float16, torch.int8):
+        scores = torch.tensor([1, -128, 3, 2]).to(dtype)
+        assert topk_mask(scores, 0.5).tolist() == [False, True, True, False]
+    masks = np.array([[[1, 0]], [[1, 1]]], dtype=bool)
+    expected = [[0.75, -0.5]]
+    for weight in (np.array([[1, -2]]), torch.tensor([[1, -2]])):
+        assert combine_masks(weight, masks, [0.5, 0.25]).tolist() == expected
+    with pytest.raises(ValueError, match=r"shape of weight, \(3, 2\)"):
+        combine_masks(np.ones((3, 2)), masks, [0.5, 0.25])

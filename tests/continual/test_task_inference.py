@@ -211,6 +211,16 @@ def test_errors_name_what_is_wrong(options, message):
         infer_task(mlp([np.ones((3, 2))]), X=np.ones((2, 2)), **arguments)
 
 
+def test_input_is_checked():
+    with pytest.raises(TypeError, match=r"module must be a torch.nn.Module"):
+        infer_task("mlp", [[np.ones((3, 2))]], np.ones((2, 2)))
+    for X in (np.full((2, 2), np.nan), np.ones((0, 2))):
+        with pytest.raises(ValueError, match=r"X must hold rows of finite numbers"):
+            infer_task(mlp([np.ones((3, 2))]), [[np.ones((3, 2))]], X)
+
+
 def test_groups_become_positions():
+    mixed = np.array(["b", None, "b"], dtype=object)
+    assert group_codes(mixed, 3).tolist() == [0, 1, 0]
     assert group_codes(["b", "a", "b"], 3).tolist() == [1, 0, 1]
     assert group_codes(None, 3).tolist() == [0, 1, 2]
