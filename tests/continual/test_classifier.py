@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -695,3 +697,29 @@ def test_errors_name_what_is_wrong(digits, options, call, message):
     learner.set_params(**options)
     with pytest.raises(ValueError, match=message):
         call(learner, X, y)
+
+
+@pytest.mark.gpu
+def test_gpu_agrees_with_cpu_and_loads_without_gpu(digits):
+    parts = stream(digits, 4)
+    gpu = learned(parts, new_task="coefficients", device="cuda")
+    cpu = learned(parts, new_task="coefficients", device="cpu")
+    X, _, task = parts[3]
+    # float32 in another order: single entries of a mask may differ.
+    gap = gpu.predict_proba(X, task) - cpu.predict_proba(X, task)
+    assert abs(gap).mean() < 0.05
+    for method in ("exhaustive", "one_shot", "binary"):
+        gpu.set_params(task_inference=method)
+        assert gpu.predict_task(X).shape == (len(X),)
+    script = (
+        "import sys, pickle, warnings; warnings.simplefilter('ignore');"
+        "print(pickle.load(sys.stdin.buffer)._runner.net.device)"
+    )
+    out = subprocess.run(
+        [sys.executable, "-c", script],
+        input=pickle.dumps(gpu),
+        capture_output=True,
+        check=True,
+        env={"CUDA_VISIBLE_DEVICES": "", "PATH": ""},
+    )
+    assert out.stdout.strip() == b"cpu"

@@ -518,3 +518,18 @@ def test_bad_parameters_are_named(digits, options, error, message):
 def test_verbose_shows_a_bar(digits, capfd):
     GoldilocksProbe(SMALL, scales=[1.0, 2.0], random_state=0, verbose=1).fit(*digits)
     assert "2/2" in capfd.readouterr().err
+
+
+@pytest.mark.gpu
+def test_gpu_agrees_with_cpu(digits):
+    X, y = digits
+    options = {"scales": [0.5, 1.0], "n_eigenvalues": 1, "random_state": 0}
+    found = [
+        GoldilocksProbe(clone(SMALL).set_params(device=device), **options).fit(X, y)
+        for device in ("cuda", "cpu")
+    ]
+    for name in ("curvature_", "trace_", "fro_norm_", "eigenvalues_"):
+        values = [getattr(probe, name) for probe in found]
+        # The initial weights are drawn on the CPU; products are float64.
+        np.testing.assert_allclose(*values, rtol=1e-5)
+    assert pickle.loads(pickle.dumps(found[0])).curvature_.shape == (2,)
