@@ -44,6 +44,7 @@ study: .venv/.installed-bench
 	$(BIN)/python -m benchmarks.sparsity_compression
 	$(BIN)/python -m benchmarks.sparsity_accuracy
 	$(BIN)/python -m benchmarks.continual
+	$(BIN)/python -m benchmarks.continual_inference
 
 docs: .venv/.installed-docs
 	$(BIN)/python -m sphinx -W -b html docs docs/_build/html

@@ -185,37 +185,7 @@ def impressions_of_the_stream(name, seed, parts, unseen):
         "bytes of a mask": int(report["total_bytes"][0]),
         "bytes of coefficients": int(last.memory_report()["coef_bytes"][-1]),
         "bytes of statistics": int(last.memory_report()["norm_bytes"][-1]),
-        "inference": inference(name, seed, last, parts),
     }
-
-
-def inference(name, seed, learner, parts):
-    """Share of rows, and of groups of 32 rows, whose task is found."""
-    without = learn(name, seed, 10, n_superfluous=0)
-    for task, X, _, y, _ in parts.seen:
-        without.partial_fit(X, y, task=task)
-    shares = {}
-    for outputs, one in (("40 superfluous", learner), ("none", without)):
-        kinds = {"masks": parts.seen}
-        if one is learner:
-            kinds["coefficients"] = parts.unseen
-        for method in ("exhaustive", "one_shot", "binary"):
-            one.set_params(task_inference=method)
-            for kind, tasks in kinds.items():
-                for size in (1, 32):
-                    hits = [
-                        (found_tasks(one, X[:192], size) == task).mean()
-                        for task, _, X, _, _ in tasks
-                    ]
-                    shares[f"{kind}, {outputs}, {method}, {size}"] = float(
-                        np.mean(hits)
-                    )
-    return shares
-
-
-def found_tasks(learner, X, size):
-    groups = None if size == 1 else np.arange(len(X)) // size
-    return learner.predict_task(X, groups=groups)
 
 
 def plain_networks(name, seed, parts, unseen):
@@ -283,7 +253,6 @@ def summarise():
     found = {
         "table": [{"rule": rule} | _means(cells, rule) for rule in rules],
         "costs": [_costs(name, seeds) for name, seeds in cells.items()],
-        "inference": _inference_table(cells),
         "by task": {
             name: {
                 rule: np.mean([c["unseen"][rule] for c in seeds], axis=0).tolist()
@@ -296,7 +265,7 @@ def summarise():
             cell["kept bit for bit"] for seeds in cells.values() for cell in seeds
         ),
     }
-    for rows in (found["table"], found["costs"], found["inference"]):
+    for rows in (found["table"], found["costs"]):
         print(table(rows))
     FILE.write_text(json.dumps(machine() | found, indent=1) + "\n")
 
@@ -334,22 +303,6 @@ def _costs(name, seeds):
             for label, key in whole.items()
         }
     )
-
-
-def _inference_table(cells):
-    rows = []
-    keys = next(iter(cells.values()))[0]["inference"]
-    for key in keys:
-        kind, outputs, method, size = key.split(", ")
-        rows.append(
-            {"tasks": kind, "superfluous": outputs.split()[0], "method": method}
-            | {"rows of a group": int(size)}
-            | {
-                name: float(np.mean([cell["inference"][key] for cell in seeds]))
-                for name, seeds in cells.items()
-            }
-        )
-    return rows
 
 
 if __name__ == "__main__":

@@ -44,10 +44,19 @@ write_table(
     list(max(study["table"], key=len)),
 )
 study = json.loads((BENCHMARKS / "studies" / "continual.json").read_text())
-for part in ("table", "costs", "inference"):
+for part in ("table", "costs"):
     write_table(
         f"continual_{part}", study, study[part], "python -m benchmarks.continual"
     )
+study = json.loads((BENCHMARKS / "studies" / "continual_inference.json").read_text())
+command = "python -m benchmarks.continual_inference"
+write_table(
+    "continual_inference", study, study["table"], command, list(study["table"][-1])
+)
+study = json.loads((BENCHMARKS / "studies" / "continual_avalanche.json").read_text())
+study = study["continual_avalanche"]
+command = "python -m benchmarks.continual_avalanche"
+write_table("continual_avalanche", study, study["rows"], command)
 results = json.loads((BENCHMARKS / "results.json").read_text())
 SCRIPTS = {
     "continual_predicting": "continual_speed",
