@@ -296,15 +296,9 @@ def _costs(name, seeds):
         "when learned": "fine-tuning, each when learned",
         "at last": "fine-tuning, each at last",
     }
-    bytes_of = {
-        key: first[
-            f"bytes of a {key}" if key in ("mask", "network") else f"bytes of {key}"
-        ]
-        for key in keys
-    }
     return (
         {"stream": name}
-        | {f"bytes of {key}": value for key, value in bytes_of.items()}
+        | {key: first[key] for key in keys}
         | {"masks that auto adds, of 4": 4 * kinds.count("mask") / len(kinds)}
         | {
             f"fine-tuned network, first tasks {label}": float(
