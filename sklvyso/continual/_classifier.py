@@ -200,7 +200,7 @@ class ImpressLearnClassifier(ClassifierMixin, BaseEstimator):
         Held-out accuracies that decided a later task with ``new_task="auto"``.
     classes_ : ndarray of shape (n_classes,)
         Labels of all tasks, sorted.
-    coef_ : ndarray of shape (n_tasks, n_layers, n_impressions_), dtype float32
+    coef_ : ndarray of shape (n_tasks, n_layers, n_masks), dtype float32
         Coefficients; one-hot for tasks with a mask, 0 for impressions that came after
         the task, and in the output layer where it has a mask of its own.
     impressions_ : list of list of ndarray
@@ -223,7 +223,7 @@ class ImpressLearnClassifier(ClassifierMixin, BaseEstimator):
         Shape of one sample, channels last.
     n_features_in_ : int
         Columns of ``X``, the task column among them.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_columns,)
         Column names, when ``X`` was a data frame with string columns.
     net_ : skorch net
         Of the last training in this process; not stored.
