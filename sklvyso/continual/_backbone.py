@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
+from torch.nn.modules.batchnorm import _NormBase
 
 from sklvyso.continual._masks import signed_kaiming_constant
 from sklvyso.networks import build_module, torch_seed
@@ -240,19 +239,14 @@ def _refuse_trainable(module: nn.Module) -> None:
                 "bias=False."
             )
         if isinstance(layer, _NormBase) or "Norm" in type(layer).__name__:
-            mend = "affine=False" if isinstance(layer, _NormBase) else "no parameters"
-            mend = mend if not isinstance(layer, _BatchNorm) else "affine=False"
+            # Layer norm has another word for it.
+            word = "affine" if hasattr(layer, "affine") else "elementwise_affine"
             raise ValueError(
                 "module must have normalisation without scale and shift. "
-                f"{where} has them: build it with {mend} (batch_norm='non-affine' of "
-                "the networks by name)."
+                f"{where} has them: build it with {word}=False "
+                "(batch_norm='non-affine' of the networks by name)."
             )
         raise ValueError(
             f"module must have no trainable parameters that masks cannot stand for. "
             f"{where} has {own}: freeze them with requires_grad_(False)."
         )
-
-
-def n_weights(shapes: Sequence[Sequence[int]]) -> int:
-    """Return how many weights layers have in all."""
-    return sum(math.prod(shape) for shape in shapes)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -31,16 +30,22 @@ from sklvyso.continual._inputs import (
     tasks_of_rows,
 )
 from sklvyso.continual._learning import Learner, Rows
-from sklvyso.continual._masks import ALLOCATIONS, MASK_MODES, kept_fractions
+from sklvyso.continual._masks import (
+    ALLOCATIONS,
+    MASK_MODES,
+    kept_fractions,
+    unpack_mask,
+)
 from sklvyso.continual._running import Runner
+from sklvyso.continual._stream import add_task, go_on
 from sklvyso.continual._task_inference import INFERENCE_METHODS, group_codes
 from sklvyso.continual._tasks import (
-    MASK,
     Task,
     memory_table,
     without_task,
 )
 from sklvyso.networks import (
+    OPTIMIZERS,
     as_tensor,
     check_module,
     draw_seed,
@@ -296,7 +301,7 @@ class ImpressLearnClassifier(ClassifierMixin, BaseEstimator):
         "coef_l1": [Interval(Real, 0, None, closed="left")],
         "coef_weight_decay": [Interval(Real, 0, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "optimizer": [str, callable],
+        "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
         "on_known_task": [StrOptions({"error", "refine"})],
         "task_column": [Integral, str, None],
         "n_outputs": [Interval(Integral, 1, None, closed="left"), None],
@@ -552,14 +557,7 @@ class ImpressLearnClassifier(ClassifierMixin, BaseEstimator):
     def _forget(self) -> None:
         for name in [name for name in vars(self) if name.endswith("_")]:
             delattr(self, name)
-        for name in (
-            "_tasks",
-            "_backbone",
-            "_runner",
-            "_seed",
-            "_n_learned",
-            "_built_with",
-        ):
+        for name in _PRIVATE:
             self.__dict__.pop(name, None)
 
     @property
@@ -587,7 +585,7 @@ class ImpressLearnClassifier(ClassifierMixin, BaseEstimator):
         if self.dedicated_output and (len(layers) < 2 or ran[-1] is not layers[-1]):
             raise ValueError(
                 "dedicated_output needs a hidden layer, and the output layer as the "
-                f"last layer that the module registers. Its layers are "
+                "last layer that the module registers. Its layers are "
                 f"{self._backbone.names}."
             )
 
@@ -632,11 +630,11 @@ class ImpressLearnClassifier(ClassifierMixin, BaseEstimator):
         learner = Learner(self._backbone, self, self._seed, self._runner.net.device)
         before = known[0].classes if known else labels
         labels = np.concatenate([before, labels[~np.isin(labels, before)]])
-        for task in self._tasks[:1] + known:
+        for other in self._tasks[:1] + known:
             # One array for all tasks with the same classes.
-            if task.classes.dtype == labels.dtype:
-                if np.array_equal(task.classes, labels):
-                    labels = task.classes
+            is_same_kind = other.classes.dtype == labels.dtype
+            if is_same_kind and np.array_equal(other.classes, labels):
+                labels = other.classes
         if len(labels) > self.n_outputs_:
             raise ValueError(
                 f"Task {name!r} has {len(labels)} classes, more than the output layer "
@@ -647,10 +645,17 @@ class ImpressLearnClassifier(ClassifierMixin, BaseEstimator):
         order = np.argsort(labels, kind="stable")
         codes = order[np.searchsorted(labels, y, sorter=order)].astype(np.int64)
         rows = Rows(X, codes, weight)
+        masks = self.impressions_
         if known:
-            self._go_on(learner, known[0], labels, rows, refines)
+            before = replace(known[0], classes=labels)
+            task, learned = go_on(learner, before, rows, masks, refines=refines)
+            tasks = [task if one is known[0] else one for one in self._tasks]
         else:
-            self._add(learner, name, labels, rows)
+            new = Task(name, labels, position=self._n_learned)
+            task, masks, learned = add_task(learner, new, rows, masks)
+            tasks = [*self._tasks, task]
+            self._n_learned += 1
+        self._keep(learned, task, tasks, masks)
 
     def _check_labels(self, labels: np.ndarray) -> None:
         if self._tasks:
@@ -660,97 +665,6 @@ class ImpressLearnClassifier(ClassifierMixin, BaseEstimator):
                     "y must hold labels of one kind in all tasks. Got "
                     f"{labels[:3].tolist()} after {before[:3].tolist()}."
                 )
-
-    def _add(self, learner, name, labels, rows) -> None:
-        """Learn a new task by a mask or by coefficients."""
-        position, masks = self._n_learned, list(self.impressions_)
-        task = Task(name, labels, position)
-        is_early = len(masks) < self.n_impressions
-        label = f"task {name} "
-        scores: dict[str, float] = {}
-        if self.impressions == "random" and not masks:
-            masks = learner.random_impressions(self.n_impressions)
-            is_early = False
-        wants_mask = is_early
-        if not is_early and self._may_add_mask(masks):
-            wants_mask = self.new_task == "mask"
-            if self.new_task == "auto":
-                wants_mask, scores = learner.wants_mask(
-                    rows, masks, (position, 1), label
-                )
-        if wants_mask:
-            n_new = 1
-            if is_early and self.impressions == "homogeneous":
-                n_new = self.n_impressions - len(masks)
-            task = replace(task, mask=len(masks))
-            for number in range(n_new):
-                learned = learner.learn_mask(rows, (position, 0, number), label)
-                masks.append(learned.masks)
-                if number == 0:
-                    first = learned
-            learned = first
-        else:
-            learned = self._combined(learner, rows, masks, (position, 0), label)
-            task = replace(task, coef=learned.coef, output_mask=learned.output_mask)
-        task = replace(
-            task, buffers=learned.buffers, loss_curve=learned.loss_curve, scores=scores
-        )
-        self._n_learned += 1
-        self._keep(learned, task, [*self._tasks, task], masks)
-
-    def _may_add_mask(self, masks) -> bool:
-        bound = self.max_impressions
-        return self.new_task != "coefficients" and (bound is None or len(masks) < bound)
-
-    def _combined(self, learner, rows, masks, key, label, **start):
-        if len(masks) == 1:
-            warnings.warn(
-                "With one impression coefficients only rescale layers: a new task is "
-                "no better than the old mask. Increase n_impressions.",
-                UserWarning,
-                stacklevel=5,
-            )
-        return learner.learn_coefficients(rows, masks, key, label, **start)
-
-    def _go_on(self, learner, task, labels, rows, refines) -> None:
-        """Train a known task further, by its coefficients."""
-        if task.kind == MASK and not refines:
-            raise ValueError(
-                f"Task {task.name!r} is known and has a mask of its own, which other "
-                "tasks may combine. Use on_known_task='refine' to go on with "
-                "coefficients, another name for another task, or remove_task first."
-            )
-        masks, output_mask = self.impressions_, task.output_mask
-        if task.kind == MASK:
-            coef = task.coefficients(len(self._backbone.weights), len(masks))
-            coef = coef if self.coef_scope == "layer" else coef[:1]
-            if self.dedicated_output:
-                output_mask = masks[task.mask][-1]
-        else:
-            coef = task.coef
-        learned = self._combined(
-            learner,
-            rows,
-            masks[: coef.shape[1]],
-            (task.position, 2, task.n_trainings),
-            f"task {task.name} ",
-            start=coef,
-            output_mask=output_mask,
-            buffers=task.buffers,
-        )
-        curve = np.concatenate([task.loss_curve, learned.loss_curve])
-        new = replace(
-            task,
-            classes=labels,
-            coef=learned.coef,
-            mask=None,
-            output_mask=learned.output_mask,
-            buffers=task.buffers | learned.buffers,
-            loss_curve=curve,
-            n_trainings=task.n_trainings + 1,
-        )
-        tasks = [new if other is task else other for other in self._tasks]
-        self._keep(learned, new, tasks, masks)
 
     def _keep(self, learned, task, tasks, masks) -> None:
         self._publish(tasks, masks)
@@ -1026,11 +940,21 @@ class ImpressLearnClassifier(ClassifierMixin, BaseEstimator):
         -------
         masks : list of bool ndarray
             For each layer, in the shapes of ``mask_shapes_``.
+
+        Raises
+        ------
+        ValueError
+            If there is no such impression.
         """
         check_is_fitted(self)
+        if impression not in range(self.n_impressions_):
+            raise ValueError(
+                "impression must be a position in impressions_, from 0 to "
+                f"{self.n_impressions_ - 1}. Got {impression!r} instead."
+            )
         packed = self.impressions_[impression]
         return [
-            np.unpackbits(bits, count=int(np.prod(shape))).reshape(shape).astype(bool)
+            unpack_mask(bits, shape).astype(bool)
             for bits, shape in zip(packed, self.mask_shapes_, strict=True)
         ]
 

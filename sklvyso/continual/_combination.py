@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -16,7 +15,7 @@ from sklvyso.continual._backbone import Backbone, set_weights
 from sklvyso.continual._masks import StraightThrough, unpack_mask
 
 # Memory for masks times weights as numbers; beyond, masks are unpacked one at a time.
-_PRODUCT_BYTES = 2**29
+PRODUCT_BYTES = 2**29
 
 # Masks of one impression: packed bits of each layer.
 Impression = list[np.ndarray]
@@ -108,13 +107,7 @@ class CoefficientLearner(nn.Module):
             self._output = own.product(0)
         has_own_output = scores is not None or output_mask is not None
         n_combined = len(self._weights) - has_own_output
-        self._products = [
-            MaskProducts(self._weights[i], [masks[i] for masks in impressions])
-            for i in range(n_combined)
-        ]
-        budget = _PRODUCT_BYTES
-        for products in self._products:
-            budget -= products.expand(budget)
+        self._products = mask_products(self._weights[:n_combined], impressions)
         self.coef = nn.Parameter(torch.tensor(coef, dtype=self._weights[0].dtype))
         self.scores = None if scores is None else nn.Parameter(torch.tensor(scores))
         self.density, self.mode = density, mode
@@ -188,6 +181,33 @@ class MaskProducts:
         if self.table is None:
             return _OneAtATime.apply(coef, self)
         return (coef @ self.table).view_as(self.weight)
+
+
+def mask_products(
+    weights: Sequence[Tensor], impressions: Sequence[Impression]
+) -> list[MaskProducts]:
+    """Return the products of each layer, written down while they fit in memory.
+
+    Parameters
+    ----------
+    weights : sequence of tensor
+        Frozen weights of the first layers, or of all.
+    impressions : sequence of list of ndarray
+        Packed masks.
+
+    Returns
+    -------
+    products : list of MaskProducts
+        One for each of the weights.
+    """
+    products = [
+        MaskProducts(weight, [masks[i] for masks in impressions])
+        for i, weight in enumerate(weights)
+    ]
+    budget = PRODUCT_BYTES
+    for part in products:
+        budget -= part.expand(budget)
+    return products
 
 
 class _OneAtATime(torch.autograd.Function):
@@ -283,8 +303,3 @@ def one_hot(n_layers: int, n_masks: int, which: int) -> np.ndarray:
     coef = np.zeros((n_layers, n_masks), dtype=np.float32)
     coef[:, which] = 1.0
     return coef
-
-
-def bytes_per_mask(shapes: Sequence[Sequence[int]]) -> int:
-    """Return the bytes of one packed mask of all layers."""
-    return sum(math.ceil(math.prod(shape) / 8) for shape in shapes)

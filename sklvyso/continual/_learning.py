@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.model_selection import train_test_split
 
 from sklvyso.continual._backbone import Backbone
 from sklvyso.continual._combination import (
@@ -26,7 +25,7 @@ from sklvyso.continual._masks import (
     random_mask,
     topk_mask,
 )
-from sklvyso.networks import module_net, train_net
+from sklvyso.networks import module_net, stratified_rows, train_net
 
 # Rows that a validation part needs to tell a mask from coefficients.
 _FEWEST_VALIDATION_ROWS = 20
@@ -35,7 +34,8 @@ _QUICK_SHARE = 0.5
 # Standard errors of the paired difference that a mask has to be better by.
 _CLEARLY = 2.0
 
-_BACKBONE, _SCORES, _ORDER, _SPLIT = range(4)
+# Purposes of random numbers.
+_SCORES, _ORDER = 1, 2
 
 
 class Rows(NamedTuple):
@@ -330,15 +330,8 @@ class _Penalty:
 
 def _split(codes, fraction, seed) -> tuple[np.ndarray, np.ndarray] | None:
     """Return a training and a validation part; None for too few rows."""
-    counts = np.bincount(codes)
     n_held_out = math.ceil(fraction * len(codes))
     if n_held_out < _FEWEST_VALIDATION_ROWS or len(codes) - n_held_out < 2:
         return None
-    can = counts[counts > 0].min() > 1 and n_held_out >= (counts > 0).sum()
-    parts = train_test_split(
-        np.arange(len(codes)),
-        test_size=n_held_out,
-        stratify=codes if can else None,
-        random_state=seed,
-    )
-    return np.sort(parts[0]), np.sort(parts[1])
+    training = stratified_rows(codes, len(codes) - n_held_out, seed)
+    return training, np.setdiff1d(np.arange(len(codes)), training)

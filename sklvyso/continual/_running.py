@@ -15,12 +15,14 @@ from torch import nn
 
 from sklvyso.continual._backbone import Backbone, set_weights
 from sklvyso.continual._combination import (
+    PRODUCT_BYTES,
     Impression,
-    MaskProducts,
     effective_weights,
     mask_numbers,
+    mask_products,
 )
 from sklvyso.continual._task_inference import (
+    GRADIENT_BATCH,
     Superposition,
     infer_by_gradient,
     row_entropies,
@@ -30,8 +32,6 @@ from sklvyso.networks import PreparedRows, inference_net
 
 # Networks of tasks kept ready; each takes as much memory as the backbone.
 _KEPT = 8
-_GRADIENT_BATCH = 256
-_PRODUCT_BYTES = 2**29
 
 
 class Runner:
@@ -110,7 +110,7 @@ class Runner:
     def _unpacked(self, impressions, n_tasks):
         """Return masks as numbers, where they fit and are used again and again."""
         n_bytes = 4 * len(impressions) * sum(w.numel() for w in self.backbone.weights)
-        if n_bytes > _PRODUCT_BYTES or n_tasks < 3:
+        if n_bytes > PRODUCT_BYTES or n_tasks < 3:
             return None
         return [
             [
@@ -166,15 +166,9 @@ class Runner:
             return (sums / np.bincount(groups)[:, None]).argmin(axis=1)
         n_layers = len(self.backbone.weights)
         coef = np.stack([t.coefficients(n_layers, len(impressions)) for t in tasks])
-        products = [
-            MaskProducts(weight, [masks[i] for masks in impressions])
-            for i, weight in enumerate(self.backbone.weights)
-        ]
-        budget = _PRODUCT_BYTES
-        for part in products:
-            budget -= part.expand(budget)
+        products = mask_products(self.backbone.weights, impressions)
         superposition = Superposition(self.backbone, products, _mean_buffers(tasks))
-        batches = PreparedRows(self.net, X, _GRADIENT_BATCH)
+        batches = PreparedRows(self.net, X, GRADIENT_BATCH)
         return infer_by_gradient(superposition, batches, coef, groups, method=method)
 
 

@@ -21,12 +21,12 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from sklvyso.continual._backbone import Backbone, set_weights
-from sklvyso.continual._combination import MaskProducts
+from sklvyso.continual._combination import MaskProducts, mask_products
 from sklvyso.continual._masks import pack_mask
 
 INFERENCE_METHODS = ("exhaustive", "one_shot", "binary")
 OBJECTIVES = ("entropy", "superfluous")
-_BATCH = 256  # rows whose products with all masks are held at once
+GRADIENT_BATCH = 256  # rows whose products with all masks are held at once
 
 
 def row_entropies(logits: Tensor) -> Tensor:
@@ -358,13 +358,8 @@ def infer_task(
     if not len(rows) or not torch.isfinite(rows).all():
         raise ValueError("X must hold rows of finite numbers.")
     codes = group_codes(groups, len(rows))
-    products = [
-        MaskProducts(weight, [one[i] for one in packed])
-        for i, weight in enumerate(backbone.weights)
-    ]
-    for part in products:
-        part.expand(2**40)
-    batches = rows.split(_BATCH)
+    products = mask_products(backbone.weights, packed)
+    batches = rows.split(GRADIENT_BATCH)
     superposition = Superposition(backbone, products)
     if method == "exhaustive":
         values = np.zeros((int(codes.max()) + 1, len(numbers)))

@@ -126,8 +126,8 @@ def _weighted_squares(problem: Problem) -> Iterator[tuple[slice, dict[str, Tenso
 def _squares(problem: Problem) -> Any:
     """Return the verified way to squared gradients; it is found once."""
     if problem.squares is None:
-        few = np.unique([0, problem.n_rows // 2, problem.n_rows - 1])
-        _check_rows_are_independent(problem, few)
+        few = _few_rows(problem)
+        _check_rows_are_independent(problem)
         some = problem.X[few].clone()
         squares = gradient_squares(problem.module, "auto", some, few)
         if isinstance(squares, LayerwiseSquares):
@@ -150,10 +150,17 @@ def _trusted(problem: Problem, squares: LayerwiseSquares, some: Tensor, few) -> 
     return squares
 
 
-def _check_rows_are_independent(problem: Problem, few: np.ndarray) -> None:
-    """Refuse modules whose logits of a row depend on the batch it comes in."""
+def _few_rows(problem: Problem) -> np.ndarray:
+    """Return the rows that formulas are tried on."""
+    return np.unique([0, problem.n_rows // 2, problem.n_rows - 1])
+
+
+def _check_rows_are_independent(problem: Problem) -> None:
+    """Refuse modules whose logits of a row depend on the batch it comes in, once."""
+    if problem.has_independent_rows:
+        return
     step = problem.batch_size
-    for i in few:
+    for i in _few_rows(problem):
         start = i // step * step
         with torch.no_grad():
             batch = problem.logits(problem.X[start : start + step].clone())
@@ -161,11 +168,13 @@ def _check_rows_are_independent(problem: Problem, few: np.ndarray) -> None:
         gap = torch.inf if alone is None else (batch[i - start] - alone).abs().max()
         if gap > 1e-3 * batch.abs().max():
             raise ValueError(_DEPENDENT)
-    _check_gradients_are_independent(problem, few)
+    _check_gradients_are_independent(problem)
+    problem.has_independent_rows = True
 
 
-def _check_gradients_are_independent(problem: Problem, few: np.ndarray) -> None:
+def _check_gradients_are_independent(problem: Problem) -> None:
     """Do the same for derivatives: logits may all be 0 before any training."""
+    few = _few_rows(problem)
     others = np.random.RandomState(0).randint(problem.n_rows, size=_OTHER_ROWS)
     rows = np.concatenate([few, others])
     batch = problem.logits(problem.X[rows].clone())
@@ -356,8 +365,7 @@ def frobenius_norm(problem: Problem) -> float:
             f"would have {size} rows, more than {_LARGEST_GRAM}."
         )
     scale = problem.weight / problem.temperature**2
-    few = np.unique([0, problem.n_rows // 2, problem.n_rows - 1])
-    _check_rows_are_independent(problem, few)
+    _check_rows_are_independent(problem)
     try:
         gram, factor = _gram_by_layers(problem)
     except NoClosedFormError:

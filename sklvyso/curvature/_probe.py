@@ -38,7 +38,7 @@ from sklvyso.curvature._problem import (
     log_probabilities,
     parameter_names,
 )
-from sklvyso.curvature._sweep import average, find_zone, stratified_rows, table
+from sklvyso.curvature._sweep import average, find_zone, table
 from sklvyso.networks import (
     NetworkClassifier,
     NoClosedFormError,
@@ -49,6 +49,7 @@ from sklvyso.networks import (
     logits_module,
     scoring_batches,
     set_seeds,
+    stratified_rows,
 )
 
 _CROSS_ENTROPIES = ("CrossEntropyLoss", "NLLLoss")

@@ -72,6 +72,7 @@ class Problem:
         _check_settings(module, temperature, batch_size, reduction)
         # Found once, by the exact formulas.
         self.squares: Any = None
+        self.has_independent_rows = False
         self.reason: str | None = None
         self.names = parameter_names(module, params)
         self.module = _copied(module)
@@ -166,6 +167,7 @@ class Problem:
         """
         part = copy.copy(self)
         part.squares = part.reason = None
+        part.has_independent_rows = False
         part.names = [
             name for name in parameter_names(self.module, params) if name in self.names
         ]

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.model_selection import train_test_split
 
 # The peak of a zone has to be above 0 by that many standard errors.
 SIGNIFICANT = 3.0
@@ -72,34 +71,6 @@ def table(rows: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
                 if key in rows[0]:
                     columns[key] = np.array([row[key] for row in rows])
     return columns
-
-
-def stratified_rows(y: np.ndarray, n_samples: int, seed: int) -> np.ndarray:
-    """Draw rows by class, in the order of the data.
-
-    Parameters
-    ----------
-    y : ndarray of shape (n,)
-        Labels.
-    n_samples : int
-        How many, below n.
-    seed : int
-        Decides which.
-
-    Returns
-    -------
-    rows : int ndarray of shape (n_samples,)
-        Ascending; drawn without regard to classes where some are too small.
-    """
-    labels, counts = np.unique(y, return_counts=True)
-    can = counts.min() > 1 and len(labels) <= min(n_samples, len(y) - n_samples)
-    kept, _ = train_test_split(
-        np.arange(len(y)),
-        train_size=n_samples,
-        stratify=y if can else None,
-        random_state=seed,
-    )
-    return np.sort(kept)
 
 
 def find_zone(

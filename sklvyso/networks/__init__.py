@@ -34,7 +34,6 @@ from sklvyso.networks._label_directions import error_directions as error_directi
 from sklvyso.networks._label_directions import every_class as every_class
 from sklvyso.networks._label_directions import given as given
 from sklvyso.networks._label_directions import most_probable as most_probable
-from sklvyso.networks._labels import encode as encode
 from sklvyso.networks._labels import sample_weights as sample_weights
 from sklvyso.networks._labels import unique_labels as unique_labels
 from sklvyso.networks._layer_gradients import LayerwiseSquares as LayerwiseSquares
@@ -51,6 +50,8 @@ from sklvyso.networks._row_gradients import borrowed as borrowed
 from sklvyso.networks._row_gradients import trainable_parameters as trainable_parameters
 from sklvyso.networks._scoring import scoring_batches
 from sklvyso.networks._skorch_classifier import SkorchClassifier
+from sklvyso.networks._subsets import stratified_rows as stratified_rows
+from sklvyso.networks._training import OPTIMIZERS as OPTIMIZERS
 from sklvyso.networks._weight_masks import held_at_zero
 
 __all__ = [

@@ -164,7 +164,18 @@ def fold(batch: torch.Tensor, input_shape: tuple[int, ...]) -> torch.Tensor:
 
 
 def as_tensor(array: np.ndarray) -> torch.Tensor:
-    """View an array as a tensor that is only read, read-only memory maps too."""
+    """View an array as a tensor that is only read, read-only memory maps too.
+
+    Parameters
+    ----------
+    array : ndarray
+        Of a type that torch has.
+
+    Returns
+    -------
+    tensor : tensor
+        On the CPU; shares the memory unless a stride is negative.
+    """
     with warnings.catch_warnings():
         # torch fears that we write; we never do.
         warnings.filterwarnings("ignore", message="The given NumPy array is not writ")

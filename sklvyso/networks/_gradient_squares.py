@@ -90,7 +90,20 @@ def _check_agreement(
 
 
 def check_finite_norms(norms: Tensor, rows: np.ndarray) -> None:
-    """Complain of norms that are NaN or infinite, naming the row."""
+    """Complain of norms that are NaN or infinite, naming the row.
+
+    Parameters
+    ----------
+    norms : tensor of shape (n,)
+        Of the gradients of rows.
+    rows : ndarray of int of shape (n,)
+        Their positions.
+
+    Raises
+    ------
+    ValueError
+        If one is not finite.
+    """
     bad = (~norms.isfinite()).nonzero().flatten().tolist()
     if bad:
         raise ValueError(

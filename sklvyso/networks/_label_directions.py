@@ -13,22 +13,82 @@ Labels = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 def given(logits: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
-    """Take the labels as they are."""
+    """Take the labels as they are.
+
+    Parameters
+    ----------
+    logits : tensor of shape (n, K)
+        Outputs.
+    codes : int64 tensor of shape (n,)
+        Labels.
+
+    Returns
+    -------
+    weights : float64 tensor of shape (m, n)
+        Of the directions.
+    directions : tensor of shape (m, n, K)
+        As from :func:`error_directions`, m = 1.
+    """
     return error_directions(logits, codes[None])
 
 
 def most_probable(logits: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
-    """Take the predicted class as the label."""
+    """Take the predicted class as the label.
+
+    Parameters
+    ----------
+    logits : tensor of shape (n, K)
+        Outputs.
+    codes : int64 tensor of shape (n,)
+        Labels, not used.
+
+    Returns
+    -------
+    weights : float64 tensor of shape (m, n)
+        Of the directions.
+    directions : tensor of shape (m, n, K)
+        As from :func:`error_directions`, m = 1.
+    """
     return error_directions(logits, logits.argmax(-1)[None])
 
 
 def least_probable(logits: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
-    """Take the label with the largest loss, whose gradient never vanishes."""
+    """Take the label with the largest loss, whose gradient never vanishes.
+
+    Parameters
+    ----------
+    logits : tensor of shape (n, K)
+        Outputs.
+    codes : int64 tensor of shape (n,)
+        Labels, not used.
+
+    Returns
+    -------
+    weights : float64 tensor of shape (m, n)
+        Of the directions.
+    directions : tensor of shape (m, n, K)
+        As from :func:`error_directions`, m = 1.
+    """
     return error_directions(logits, logits.argmin(-1)[None])
 
 
 def every_class(logits: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
-    """Take each class as the label in turn, weighted with its probability."""
+    """Take each class as the label in turn, weighted with its probability.
+
+    Parameters
+    ----------
+    logits : tensor of shape (n, K)
+        Outputs.
+    codes : int64 tensor of shape (n,)
+        Labels, not used.
+
+    Returns
+    -------
+    weights : float64 tensor of shape (m, n)
+        Of the directions.
+    directions : tensor of shape (m, n, K)
+        As from :func:`error_directions`, m = K.
+    """
     classes = torch.arange(logits.shape[1], device=logits.device)
     every = classes[:, None].expand(-1, len(logits))
     weights, directions = error_directions(logits, every)

@@ -200,6 +200,16 @@ def is_same(now: Any, before: Any) -> bool:
     """Say whether a parameter is what it was when the net was made.
 
     Callbacks of one kind count as the same: they are copied anyway.
+
+    Parameters
+    ----------
+    now, before : object
+        Values of a parameter.
+
+    Returns
+    -------
+    is_same : bool
+        Equal, or of equal ``repr``.
     """
     if now is before:
         return True

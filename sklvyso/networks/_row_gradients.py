@@ -17,7 +17,18 @@ _GRADIENT_BYTES = 2**28
 
 
 def trainable_parameters(module: nn.Module) -> dict[str, nn.Parameter]:
-    """Return the parameters that require a gradient, by name."""
+    """Return the parameters that require a gradient, by name.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Any.
+
+    Returns
+    -------
+    parameters : dict of str to Parameter
+        In the order of the module.
+    """
     return {
         name: parameter
         for name, parameter in module.named_parameters()

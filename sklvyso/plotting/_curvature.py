@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from sklvyso._optional import import_optional
+from sklvyso.plotting._axes import axes_for
 
 _NAMES = {"h": "Hessian", "g": "Gauss-Newton part", "f": "rest"}
 _COLORS = {"h": "tab:blue", "g": "tab:orange", "f": "tab:gray"}
@@ -196,12 +196,8 @@ class CurvatureDisplay:
         display : CurvatureDisplay
             This one.
         """
-        pyplot = import_optional(
-            "matplotlib.pyplot", extra="plot", caller="CurvatureDisplay"
-        )
-        if ax is None:
-            _, ax = pyplot.subplots(figsize=(6.4, 4.0), layout="constrained")
-        self.ax_, self.figure_ = ax, ax.figure
+        self.ax_ = ax = axes_for(ax, "CurvatureDisplay")
+        self.figure_ = ax.figure
         if self.scales is not None:
             self._plot_sweep(ax, kwargs)
         else:

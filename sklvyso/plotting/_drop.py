@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from sklvyso._optional import import_optional
+from sklvyso.plotting._axes import axes_for
 from sklvyso.plotting._drop_tables import (
     COLUMNS,
     METRICS,
@@ -190,14 +191,10 @@ class DRoPDisplay:
         return self
 
     def _make_axes(self):
-        pyplot = import_optional(
-            "matplotlib.pyplot", extra="plot", caller="DRoPDisplay"
-        )
         width = 6.4
         if self.report is not None:
             width = float(np.clip(0.14 * len(names_of(self.report)), 6.4, 16.0))
-        _, ax = pyplot.subplots(figsize=(width, 4.2), layout="constrained")
-        return ax
+        return axes_for(None, "DRoPDisplay", width=width, height=4.2)
 
     @staticmethod
     def _legend_above(ax, artists) -> float:

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from sklvyso._optional import import_optional
+from sklvyso.plotting._axes import axes_for
 
 KINDS = ("layers", "curve")
 
@@ -159,14 +160,9 @@ class SparsityDisplay:
         display : SparsityDisplay
             This one.
         """
-        pyplot = import_optional(
-            "matplotlib.pyplot", extra="plot", caller="SparsityDisplay"
-        )
-        if ax is None:
-            n_bars = 6 if self.layers is None else len(self.layers)
-            height = 4.0 if self.layers is None else 1.6 + 0.28 * n_bars
-            _, ax = pyplot.subplots(figsize=(6.4, height), layout="constrained")
-        self.ax_, self.figure_ = ax, ax.figure
+        height = 4.0 if self.layers is None else 1.6 + 0.28 * len(self.layers)
+        self.ax_ = ax = axes_for(ax, "SparsityDisplay", height=height)
+        self.figure_ = ax.figure
         if self.layers is not None:
             self._plot_layers(ax, self.layers, kwargs)
         else:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from sklvyso._optional import import_optional
+from sklvyso.plotting._axes import axes_for
 
 _PARTS = {
     "mask_bytes": ("masks", "tab:blue"),
@@ -202,12 +202,8 @@ class TaskDisplay:
         display : TaskDisplay
             This one.
         """
-        pyplot = import_optional(
-            "matplotlib.pyplot", extra="plot", caller="TaskDisplay"
-        )
-        if ax is None:
-            _, ax = pyplot.subplots(figsize=(6.4, 4.0), layout="constrained")
-        self.ax_, self.figure_ = ax, ax.figure
+        self.ax_ = ax = axes_for(ax, "TaskDisplay")
+        self.figure_ = ax.figure
         if self.memory is not None:
             self._plot_memory(ax, kwargs)
         elif self.accuracy is not None:

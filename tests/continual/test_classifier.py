@@ -668,6 +668,8 @@ def test_one_impression_warns(digits):
             r"labels of one kind in all tasks",
         ),
         ({"density": 1.5}, lambda e, X, y: e.fit(X, y), r"density"),
+        ({"optimizer": "adamm"}, lambda e, X, y: e.fit(X, y), r"'optimizer'.*'adamm'"),
+        ({}, lambda e, X, y: e.mask(9), r"impression must be .* from 0 to 1. Got 9"),
         (
             {"density_allocation": "erdos_renyi"},
             lambda e, X, y: e.fit(X, y),

@@ -87,6 +87,20 @@ def test_rotations_within_the_range_are_as_good_as_masks(digits):
     assert combined > later(random, unseen, y) + 0.1
 
 
+def test_twenty_tasks_are_kept_bit_for_bit(digits):
+    X, y = digits
+    learner = ImpressLearnClassifier(n_impressions=5, max_impressions=8, random_state=0)
+    kept = {}
+    for number in range(20):
+        Z = turned(X, 15 * number) if number % 3 else permuted(X, number)
+        learner.partial_fit(Z[TRAIN], y[TRAIN], task=number)
+        for task, (rows, proba) in kept.items():
+            assert (learner.predict_proba(rows, task=task) == proba).all()
+        kept[number] = Z[TEST], learner.predict_proba(Z[TEST], task=number)
+    assert learner.n_impressions_ == 8
+    assert set(learner.task_kinds_.values()) == {"mask", "coefficients"}
+
+
 def test_five_hundred_tasks(digits):
     X, y = digits
     X, y = X[:60], y[:60]
