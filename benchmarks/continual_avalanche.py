@@ -27,7 +27,7 @@ FILE = STUDIES / "continual_avalanche.json"
 
 
 def import_avalanche():
-    library = torch.library.Library("torchvision", "DEF")
+    operators = torch.library.Library("torchvision", "DEF")
     while True:
         try:
             import avalanche.training  # noqa: F401
@@ -35,11 +35,11 @@ def import_avalanche():
             missing = re.search(r"operator torchvision::(\w+)", str(error))
             if missing is None:
                 raise
-            library.define(f"{missing[1]}(Tensor a) -> Tensor")
+            operators.define(f"{missing[1]}(Tensor a) -> Tensor")
             for name in [n for n in sys.modules if n.split(".")[0] in _RELOADED]:
                 del sys.modules[name]
         else:
-            return library
+            return operators
 
 
 _RELOADED = ("torchvision", "avalanche")
@@ -111,7 +111,7 @@ def run():
     one_thread()
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
-    library = import_avalanche()
+    operators = import_avalanche()  # kept alive
     rows = []
     for stream in ("rotations", "permutations"):
         for name in ("Naive", "EWC 100", "EWC 10000", "PackNet"):
@@ -129,7 +129,7 @@ def run():
             print(rows[-1], flush=True)
             store("continual_avalanche", rows, path=FILE)
     print(table(rows))
-    del library
+    del operators
 
 
 if __name__ == "__main__":

@@ -252,6 +252,9 @@ class CurvatureDisplay:
         self.lines_ = {"density": line}
         ax.axvline(0, color="0.7", linewidth=0.8)
         ax.set_yscale("log")
-        ax.set_xscale("symlog", linthresh=max(abs(nodes).max() * 1e-3, 1e-300))
+        # A power of ten, where matplotlib puts the first numbers next to 0.
+        largest = max(abs(nodes).max(), 1e-290)
+        threshold = 10.0 ** np.floor(np.log10(largest) - 2)
+        ax.set_xscale("symlog", linthresh=threshold)
         ax.set_xlabel("eigenvalue")
         ax.set_ylabel("share of the spectrum")

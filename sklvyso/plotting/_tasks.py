@@ -279,6 +279,7 @@ class TaskDisplay:
                         alpha=0.2,
                     )
             self.lines_[label] = line
+        ax.set_xticks(counts, [f"{count:g}" for count in counts])
         ax.set_xlabel("impressions")
         ax.set_ylabel("accuracy on new tasks")
         ax.legend(frameon=False)

@@ -52,6 +52,8 @@ def test_curves_levels_and_bands():
     assert display.lines_["a"].get_ydata().tolist() == [0.1, 0.5]
     assert display.lines_["level"].get_ydata().tolist() == [0.9, 0.9]
     assert len(display.ax_.collections) == 1
+    labels = [tick.get_text() for tick in display.ax_.get_xticklabels()]
+    assert labels == ["1", "5"]
 
 
 @pytest.mark.parametrize(
