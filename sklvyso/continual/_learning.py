@@ -303,7 +303,7 @@ class Learner:
             max_epochs=max_epochs,
             **options,
         )
-        return train_net(
+        train_net(
             net,
             *rows,
             seed=self.stream(*key, _ORDER),
@@ -311,6 +311,7 @@ class Learner:
             verbose=settings.verbose,
             description=label,
         )
+        return net
 
     def _learned(self, net, learner, *, masks=None, coef=None, output_mask=None):
         curve = np.array([epoch["train_loss"] for epoch in net.history])

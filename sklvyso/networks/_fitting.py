@@ -5,7 +5,7 @@
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -210,6 +210,7 @@ def train(
     n_epochs: int,
     whole_fit: bool,
     goes_back: bool,
+    callbacks: Mapping[str, Callback] | None = None,
 ) -> int | None:
     """Train an initialised net; on an error put it back to its last whole epoch.
 
@@ -228,6 +229,8 @@ def train(
         Whether the schedule starts anew; otherwise it goes on.
     goes_back : bool
         Whether an error puts the net back; otherwise it is to be thrown away.
+    callbacks : mapping of str to callback or None, default=None
+        Further callbacks, for this training only.
 
     Returns
     -------
@@ -246,7 +249,7 @@ def train(
     net.lr = settings.lr
     for group in net.optimizer_.param_groups:
         group["lr"] = group["initial_lr"] * scale
-    own: dict[str, Callback] = {}
+    own: dict[str, Callback] = dict(callbacks or {})
     if settings.lr_schedule is not None:
         factor = schedule_function(settings.lr_schedule, settings.max_epochs)
         first_epoch = 0 if whole_fit else len(net.history)

@@ -3,12 +3,13 @@
 # Authors: The sklvyso developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch
+from skorch.callbacks import Callback
 
 from sklvyso.networks import _fitting
 from sklvyso.networks._batches import BatchIterator, TensorRows
@@ -30,6 +31,8 @@ def module_net(
     weight_decay: float = 0.0,
     batch_size: int = 128,
     max_epochs: int = 10,
+    net_class: type[TrainingNet] = TrainingNet,
+    **net_params: Any,
 ) -> TrainingNet:
     """Return an initialised net around a module, which is not copied.
 
@@ -52,6 +55,10 @@ def module_net(
         As for :class:`NetworkClassifier`.
     lr, weight_decay, batch_size, max_epochs
         As for :class:`NetworkClassifier`.
+    net_class : type, default=TrainingNet
+        A subclass, where batches are not images or rows.
+    **net_params : dict
+        Further parameters of the net, such as ``precision`` or ``criterion__weight``.
 
     Returns
     -------
@@ -61,7 +68,7 @@ def module_net(
     made_by, optimizer_params = resolve_optimizer(
         optimizer, momentum=0.9, weight_decay=weight_decay, device=device
     )
-    net = TrainingNet(
+    net = net_class(
         module,
         criterion=torch.nn.CrossEntropyLoss,
         optimizer=made_by,
@@ -76,6 +83,7 @@ def module_net(
         classes=np.arange(n_outputs),
         device=device,
         verbose=0,
+        **net_params,
     )
     net.initialize()
     for group in net.optimizer_.param_groups:
@@ -92,9 +100,12 @@ def train_net(
     *,
     seed: int,
     lr_schedule: Any = None,
+    validation: TensorRows | None = None,
+    patience: int | None = None,
+    callbacks: Mapping[str, Callback] | None = None,
     verbose: int = 0,
     description: str = "fit ",
-) -> TrainingNet:
+) -> int | None:
     """Train a new net on rows, for its ``max_epochs``.
 
     Parameters
@@ -112,6 +123,12 @@ def train_net(
         were.
     lr_schedule : None, "cosine", dict or callable, default=None
         As for :class:`NetworkClassifier`.
+    validation : TensorRows or None, default=None
+        Rows whose loss decides which epoch is kept.
+    patience : int or None, default=None
+        Epochs without a lower validation loss before the training stops.
+    callbacks : mapping of str to callback or None, default=None
+        skorch callbacks of this training; none of them stays with the net.
     verbose : int, default=0
         1 shows a bar over the epochs.
     description : str, default="fit "
@@ -119,8 +136,9 @@ def train_net(
 
     Returns
     -------
-    net : TrainingNet
-        The same, in evaluation mode; its ``history`` has the losses.
+    best_epoch : int or None
+        With validation rows, the epoch that was gone back to, from 1. The net is in
+        evaluation mode; its ``history`` has the losses.
 
     Raises
     ------
@@ -133,23 +151,23 @@ def train_net(
         lr=net.lr,
         lr_schedule=lr_schedule,
         max_epochs=net.max_epochs,
-        patience=None,
+        patience=patience,
         compile=False,
         verbose=verbose,
         description=description,
     )
     rows = TensorRows(X, codes, sample_weight, device=net.device)
     with torch_seed(seed, net.device):
-        _fitting.train(
+        return _fitting.train(
             net,
             rows,
-            None,
+            validation,
             settings,
             n_epochs=net.max_epochs,
             whole_fit=True,
             goes_back=False,
+            callbacks=callbacks,
         )
-    return net
 
 
 def inference_net(
