@@ -242,11 +242,39 @@ def load_backbone(
                 place = find_model(
                     tokenizer, revision=None, local_files_only=local_files_only
                 )
-            tokenizer = transformers.AutoTokenizer.from_pretrained(str(place), **options)
+            tokenizer = transformers.AutoTokenizer.from_pretrained(
+                str(place), **options
+            )
         module = transformers.AutoModel.from_pretrained(
             str(folder), dtype=torch.float32, **options
         )
     return Backbone(tokenizer, module.eval())
+
+
+def resolve_max_length(max_length: int | None, backbone: Backbone) -> int:
+    """Return the length at which texts are cut.
+
+    Parameters
+    ----------
+    max_length : int or None
+        What the user asked for.
+    backbone : Backbone
+        Knows what the model takes.
+
+    Raises
+    ------
+    ValueError
+        If the model takes no texts as long as that.
+    """
+    longest = backbone.longest()
+    if max_length is None:
+        return longest
+    if max_length > longest:
+        raise ValueError(
+            f"max_length must be at most {longest}, the limit of the model. Got "
+            f"{max_length} instead."
+        )
+    return int(max_length)
 
 
 def _from_callable(model: Callable, tokenizer: Any) -> tuple[Any, torch.nn.Module]:
@@ -305,7 +333,8 @@ def fingerprint_folder(folder: Path) -> str:
     digest : str
         Of names and contents; the place of the folder and times of files do not count.
     """
-    files = {file for pattern in (*_WEIGHTS, *_SETTINGS) for file in folder.glob(pattern)}
+    patterns = (*_WEIGHTS, *_SETTINGS)
+    files = {file for pattern in patterns for file in folder.glob(pattern)}
     digest = hashlib.sha256()
     for file in sorted(files, key=lambda file: file.name):
         if file.name in _NOT_SETTINGS:

@@ -34,6 +34,7 @@ from sklvyso.active_learning._backbone import (
     find_model,
     load_backbone,
     quiet_loading,
+    resolve_max_length,
 )
 from sklvyso.active_learning._pooling import POOLINGS
 from sklvyso.active_learning._text_net import (
@@ -590,32 +591,6 @@ class TransformerTextClassifier(ClassifierMixin, BaseEstimator):
             tokens = pad(rows, range(len(some)))
             logits[start : start + _CHUNK] = ordered_logits(net, tokens, rows.lengths())
         return logits
-
-
-def resolve_max_length(max_length: int | None, backbone: Backbone) -> int:
-    """Return the length at which texts are cut.
-
-    Parameters
-    ----------
-    max_length : int or None
-        What the user asked for.
-    backbone : Backbone
-        Knows what the model takes.
-
-    Raises
-    ------
-    ValueError
-        If the model takes no texts as long as that.
-    """
-    longest = backbone.longest()
-    if max_length is None:
-        return longest
-    if max_length > longest:
-        raise ValueError(
-            f"max_length must be at most {longest}, the limit of the model. Got "
-            f"{max_length} instead."
-        )
-    return int(max_length)
 
 
 def _without_decay(module: torch.nn.Module) -> list[tuple[str, dict]]:

@@ -35,9 +35,7 @@ POOLINGS: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
 }
 
 
-def pool_tokens(
-    states: torch.Tensor, mask: torch.Tensor, pooling: str
-) -> torch.Tensor:
+def pool_tokens(states: torch.Tensor, mask: torch.Tensor, pooling: str) -> torch.Tensor:
     """Pool the states of the tokens that count.
 
     Parameters

@@ -260,5 +260,3 @@ def ordered_logits(net: TextNet, tokens: np.ndarray, lengths: np.ndarray) -> np.
     back = np.empty_like(logits)
     back[order] = logits
     return back
-
-
