@@ -11,6 +11,7 @@ BENCHMARKS = (
     "data_pruning_scale",
     "curvature",
     "continual_speed",
+    "selection",
 )
 
 

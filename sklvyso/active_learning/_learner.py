@@ -84,8 +84,9 @@ class PretrainedActiveLearner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
     """Active learning with a light classifier on frozen representations.
 
     All texts of the pool run through a frozen language model once. Each round fits only
-    a light classifier on the vectors of the labelled texts, in milliseconds, and chooses
-    the texts to label next; at the end the acquired labels train a model of any kind.
+    a light classifier on the vectors of the labelled texts, in milliseconds, and
+    chooses the texts to label next; at the end the acquired labels train a model of any
+    kind.
 
     What ``fit(X, y)`` does depends on the labels and on ``oracle``:
 

@@ -3,7 +3,10 @@
 # Authors: The sklvyso developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from sklvyso.selection._badge import badge
+from sklvyso.selection._clusters import central_points, cluster_margin, typical_points
 from sklvyso.selection._diversity import k_center_greedy
+from sklvyso.selection._top import top_scores
 from sklvyso.selection._uncertainty import (
     bald,
     entropy,
@@ -13,10 +16,15 @@ from sklvyso.selection._uncertainty import (
 )
 
 __all__ = [
+    "badge",
     "bald",
+    "central_points",
+    "cluster_margin",
     "entropy",
     "k_center_greedy",
     "least_confidence",
     "margin",
+    "top_scores",
+    "typical_points",
     "variation_ratio",
 ]

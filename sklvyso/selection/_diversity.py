@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils import check_random_state
+from scipy.sparse import issparse
 
+from sklvyso.selection._arguments import check_n_select, tie_ranks
 from sklvyso.selection._arrays import CHUNK_SIZE, as_numbers, read_array, row_chunks
 from sklvyso.selection._nearest import (
     NearestCentreFilter,
@@ -21,6 +22,8 @@ from sklvyso.selection._nearest import (
     mean_row,
     squared_distances,
 )
+from sklvyso.selection._rows import as_rows
+from sklvyso.selection._spread import RowSpace
 
 # Rows in the first contest.
 FIRST_CONTEST = 512
@@ -49,8 +52,9 @@ def k_center_greedy(
 
     Parameters
     ----------
-    Z : array-like of shape (n, d), any real dtype
-        Finite features, dense. A memory-mapped array is read a few rows at a time.
+    Z : array-like or sparse of shape (n, d), any real dtype
+        Finite features. A memory-mapped array is read a few rows at a time, sparse
+        ones stay sparse.
     n_select : int
         Rows to choose, from 0 to ``n - len(selected)``.
     selected : array-like of int of shape (n_selected,), default=None
@@ -116,21 +120,24 @@ def k_center_greedy(
     >>> more
     array([1])
     """
-    rows = _check_rows(Z)
-    taken = _check_selected(selected, len(rows))
-    n_select = _check_n_select(n_select, len(rows) - int(taken.sum()))
-    nearest = _check_distances(distances, len(rows))
-    if not len(rows):
+    rows = as_rows(Z)
+    n_rows = rows.shape[0]
+    taken = _check_selected(selected, n_rows)
+    n_free = n_rows - int(taken.sum())
+    n_select = check_n_select(n_select, n_free, "rows that are not selected")
+    nearest = _check_distances(distances, n_rows)
+    if not n_rows:
         return np.empty(0, dtype=np.int64), nearest
-    ranks = _ranks(len(rows), random_state)
-    mean = mean_row(rows)
+    ranks = tie_ranks(n_rows, random_state)
+    if issparse(rows):
+        return _pick_sparse(rows, nearest, taken, ranks, n_select), nearest
     index = NearestCentreFilter(rows)
     indices = np.empty(n_select, dtype=np.int64)
     has_centre = not np.isinf(nearest).all()
     if not has_centre and taken.any():
         _lower_to_rows(index, nearest, np.flatnonzero(taken))
     elif not has_centre and n_select:
-        indices[0] = _first_of_smallest(_distances_to(rows, mean), ranks)
+        indices[0] = _first_of_smallest(_distances_to(rows, mean_row(rows)), ranks)
         taken[indices[0]] = True
         nearest = _distances_to(rows, rows[indices[0]].astype(np.float64))
         _pick(index, nearest, taken, ranks, indices[1:])
@@ -205,6 +212,23 @@ def _lower_to_rows(index, nearest, centres) -> None:
         index.lower(nearest, block.astype(np.float64))
 
 
+def _pick_sparse(rows, nearest, taken, ranks, n_select) -> np.ndarray:
+    """Return the picks, a pass for each; update ``nearest`` and ``taken``."""
+    space = RowSpace(rows)
+    if np.isinf(nearest).all():
+        space.lower(nearest, np.flatnonzero(taken))
+    indices = np.empty(n_select, dtype=np.int64)
+    for position in range(n_select):
+        if np.isinf(nearest).all():
+            gaps = space.norms - 2 * (rows @ rows.mean(axis=0))  # and a constant
+        else:
+            gaps = np.where(taken, np.inf, -nearest)
+        indices[position] = _first_of_smallest(gaps, ranks)
+        taken[indices[position]] = True
+        space.lower(nearest, indices[position : position + 1])
+    return indices
+
+
 def _distances_to(rows: np.ndarray, point: np.ndarray) -> np.ndarray:
     distances = np.empty(len(rows))
     for chunk in row_chunks(*rows.shape):
@@ -215,22 +239,6 @@ def _distances_to(rows: np.ndarray, point: np.ndarray) -> np.ndarray:
 def _first_of_smallest(values: np.ndarray, ranks: np.ndarray) -> int:
     tied = np.flatnonzero(values == values.min())
     return int(tied[ranks[tied].argmin()])
-
-
-def _ranks(n_rows: int, random_state: Any) -> np.ndarray:
-    """Return the order in which equal rows come, smallest first."""
-    if random_state is None:
-        return np.arange(n_rows)
-    return check_random_state(random_state).permutation(n_rows)
-
-
-def _check_rows(Z: ArrayLike) -> np.ndarray:
-    rows = as_numbers("Z", Z, 2)
-    if not rows.shape[1]:
-        raise ValueError(
-            f"Z must have at least one column. Got shape {rows.shape} instead."
-        )
-    return rows
 
 
 def _check_selected(selected: ArrayLike | None, n_rows: int) -> np.ndarray:
@@ -261,19 +269,6 @@ def _check_selected(selected: ArrayLike | None, n_rows: int) -> np.ndarray:
             f"{taken.sum()} rows instead."
         )
     return taken
-
-
-def _check_n_select(n_select: int, n_free: int) -> int:
-    if isinstance(n_select, bool) or not isinstance(n_select, int | np.integer):
-        raise TypeError(
-            f"n_select must be an integer. Got {type(n_select).__name__} instead."
-        )
-    if not 0 <= n_select <= n_free:
-        raise ValueError(
-            f"n_select must be from 0 to {n_free}, the number of rows that are not "
-            f"selected. Got {n_select} instead."
-        )
-    return int(n_select)
 
 
 def _check_distances(distances: ArrayLike | None, n_rows: int) -> np.ndarray:

@@ -73,19 +73,26 @@ class NearestCentreFilter:
     Parameters
     ----------
     rows : ndarray of shape (n, d)
-        Finite; read a few rows at a time and never copied whole.
+        Read a few rows at a time and never copied whole.
+
+    Raises
+    ------
+    ValueError
+        If the rows are not finite, or too far apart for float64.
     """
 
     def __init__(self, rows: np.ndarray) -> None:
         self.rows = rows
         self.radius = 0.0
-        shift = _point_amid(rows)
+        with np.errstate(invalid="ignore"):
+            shift = _point_amid(rows)
         is_single = rows.dtype in (np.float16, np.float32)
         self._measure(shift.astype(np.float32 if is_single else np.float64))
         low, high = SINGLE_RANGE
         if is_single and not low < self.radius < high:
             self._measure(shift)
         if not self.radius < LARGEST_RADIUS:
+            mean_row(rows)  # raises for what is not finite
             raise ValueError(
                 "Z must have squared distances in the range of float64. Got rows "
                 f"{self.radius} away from the median instead."

@@ -264,7 +264,7 @@ def bald(proba_samples: ArrayLike) -> np.ndarray:
     scores = np.empty(n_rows)
     for rows in row_chunks(n_rows, n_samples * n_classes):
         chunk = samples[:, rows].astype(np.float64, order="C")
-        _check_probabilities("proba_samples", chunk)
+        check_probabilities("proba_samples", chunk)
         information = _entropies(chunk.mean(axis=0)) - _entropies(chunk).mean(axis=0)
         scores[rows] = np.maximum(information, 0.0)
     return scores
@@ -274,20 +274,27 @@ def _score_rows(
     proba: ArrayLike, score: Callable[[np.ndarray], np.ndarray]
 ) -> np.ndarray:
     """Return the score of each row, from copies in float64 of a few rows at a time."""
-    table = as_numbers("proba", proba, 2)
-    if not table.shape[1]:
-        raise ValueError(
-            f"proba must have at least one class. Got shape {table.shape} instead."
-        )
+    table = as_probabilities("proba", proba)
     scores = np.empty(len(table))
     for rows in row_chunks(*table.shape):
         chunk = table[rows].astype(np.float64, order="C")
-        _check_probabilities("proba", chunk)
+        check_probabilities("proba", chunk)
         scores[rows] = score(chunk)
     return scores
 
 
-def _check_probabilities(name: str, chunk: np.ndarray) -> None:
+def as_probabilities(name: str, values: ArrayLike) -> np.ndarray:
+    """Return a table with at least one class; its numbers are not looked at yet."""
+    table = as_numbers(name, values, 2)
+    if not table.shape[1]:
+        raise ValueError(
+            f"{name} must have at least one class. Got shape {table.shape} instead."
+        )
+    return table
+
+
+def check_probabilities(name: str, chunk: np.ndarray) -> None:
+    """Raise unless the rows, in float64, are probabilities that sum to 1."""
     low, high = chunk.min(), chunk.max()
     if not (low >= 0 and high <= 1 + SUM_TOLERANCE):  # NaN fails too
         wrong = low if not low >= 0 else high

@@ -1,4 +1,4 @@
-"""Uncertainty scores and greedy k-center, one row at a time in plain Python."""
+"""Scores and picks of `sklvyso.selection`, one row at a time in plain Python."""
 
 import math
 
@@ -93,3 +93,57 @@ def k_center_passes(Z, n_select, selected=()):
         indices.append(int(np.where(free, distances, -1).argmax()))
         add(indices[-1])
     return np.array(indices, dtype=int), distances
+
+
+def top(scores, n_select):
+    """Return positions of the highest scores; ties to the lowest."""
+    return sorted(range(len(scores)), key=lambda i: (-float(scores[i]), i))[:n_select]
+
+
+def gradients(Z, proba):
+    """Return the gradient of each row's last layer, (n, n_classes * (d + 1))."""
+    table = []
+    for row, p in zip(np.asarray(Z, float), np.asarray(proba, float), strict=True):
+        likeliest = np.zeros(len(p))
+        likeliest[p.argmax()] = 1
+        table.append(np.outer(p - likeliest, np.append(row, 1)).ravel())
+    return np.array(table)
+
+
+def spread_probabilities(points, first, n_select):
+    """Return the probability of each order of choice of k-means++, as a dict."""
+    orders = {(first,): 1.0}
+    for _ in range(n_select - 1):
+        longer = {}
+        for order, probability in orders.items():
+            weights = [
+                min(squared_distance(point, points[j]) for j in order)
+                for point in points
+            ]
+            for i, weight in enumerate(weights):
+                if weight:
+                    longer[*order, i] = probability * weight / sum(weights)
+        orders = longer
+    return orders
+
+
+def neighbor_distances(Z, members, n_neighbors):
+    """Return the mean distance of each member to its nearest others."""
+    means = []
+    for i in members:
+        others = [math.sqrt(squared_distance(Z[i], Z[j])) for j in members if j != i]
+        nearest = sorted(others)[:n_neighbors]
+        means.append(sum(nearest) / len(nearest) if nearest else 0.0)
+    return means
+
+
+def best_of_each(labels, scores, n_select):
+    """Return the best row of each cluster, then the best others, all by score."""
+    order = top(scores, len(scores))
+    best = {}
+    for i in order:
+        best.setdefault(labels[i], i)
+    chosen = set(best.values())
+    others = [i for i in order if i not in chosen]
+    chosen |= set(others[: n_select - len(chosen)])
+    return [i for i in order if i in chosen]

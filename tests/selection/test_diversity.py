@@ -9,32 +9,16 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.sparse import csr_array
+from scipy.sparse import coo_array, csc_array, csr_array, csr_matrix
 
 from sklvyso.selection import k_center_greedy
 from sklvyso.selection._nearest import NearestCentreFilter, squared_distances
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "reference"))
 import selection as reference
+from selection_cases import KINDS, rows_of, sparse_rows_of
 
 GOLDEN = np.load(Path(__file__).parents[1] / "data" / "drop_scorers.npz")
-KINDS = ("normal", "lattice", "clusters", "duplicates", "offset", "heavy tails")
-
-
-def rows_of(kind, seed, n, d, dtype=np.float64):
-    random = np.random.default_rng(seed)
-    normal = random.standard_normal((n, d))
-    if kind == "lattice":  # full of exact ties
-        return random.integers(-1, 2, size=(n, d)).astype(dtype)
-    if kind == "clusters":
-        normal = 0.1 * normal + 10 * random.standard_normal((5, d))[np.arange(n) % 5]
-    if kind == "duplicates":
-        normal = normal[random.integers(max(1, n // 3), size=n)]
-    if kind == "offset":
-        normal += 1e4
-    if kind == "heavy tails":
-        normal = np.sign(normal) * np.abs(normal) ** 5
-    return normal.astype(dtype)
 
 
 @st.composite
@@ -367,6 +351,30 @@ def test_nothing_to_choose():
     assert indices.shape == distances.shape == (0,)
 
 
+@pytest.mark.parametrize("sparse", [csr_array, csr_matrix, csc_array, coo_array])
+def test_sparse_rows_give_the_picks_of_dense_ones(sparse):
+    Z = sparse_rows_of(13, 600, 40, np.float32)
+    first, before = k_center_greedy(Z, 7)
+    for options in ({}, {"selected": first}, {"selected": first, "distances": before}):
+        indices, distances = k_center_greedy(sparse(Z), 50, **options)
+        expected = k_center_greedy(Z, 50, **options)
+        np.testing.assert_array_equal(indices, expected[0])
+        np.testing.assert_allclose(distances, expected[1], rtol=1e-9)
+
+
+def test_equal_sparse_rows_are_taken_last_in_order_of_ties():
+    rows = sparse_rows_of(14, 20, 9)
+    Z = csr_array(np.vstack([rows, rows]))
+    n_distinct = len(np.unique(rows, axis=0))
+    indices, distances = k_center_greedy(Z, 40)
+    assert (distances == 0).all()
+    _, radii = k_center_greedy(Z, n_distinct)
+    assert (radii == 0).all()
+    np.testing.assert_array_equal(indices[n_distinct:], np.sort(indices[n_distinct:]))
+    shuffled = k_center_greedy(Z, 40, random_state=0)[0]
+    assert (np.diff(shuffled[n_distinct:]) < 0).any()
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int16])
 def test_memory_stays_small(dtype):
     Z = (100 * rows_of("normal", 9, 20_000, 64)).astype(dtype)  # 5 MB in float32
@@ -402,12 +410,25 @@ def test_memory_stays_small_for_a_memory_map(tmp_path):
         ([[1.0, 2.0], [1.0]], ValueError, r"Z must be an array, its rows of equal"),
         ([["a"], ["b"]], TypeError, r"Z must be a dense array of real numbers"),
         ([[1j], [2j]], TypeError, r"dtype complex128"),
-        (csr_array(np.eye(3)), TypeError, r"dense.*Got a csr_array"),
+        (csr_array(np.eye(3) * 1j), TypeError, r"Z must hold real numbers.*csr_array"),
+        (csr_array([[1.0, np.nan]]), ValueError, r"Z must hold finite numbers"),
+        (csr_array((3, 0)), ValueError, r"Z must have at least one column"),
     ],
 )
 def test_bad_rows_are_named(Z, error, message):
     with pytest.raises(error, match=message):
         k_center_greedy(Z, 1)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_numbers_that_are_not_finite_are_found_wherever_work_begins(wrong, dtype):
+    Z = rows_of("normal", 15, 500, 4, dtype)
+    Z[[3, 321], 2] = wrong, -wrong
+    for options in ({}, {"selected": [0]}, {"distances": np.ones(500)}):
+        for n_select in (0, 2):
+            with pytest.raises(ValueError, match="Z must hold finite numbers"):
+                k_center_greedy(Z, n_select, **options)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from sklvyso.selection import bald, entropy, least_confidence, margin, variation
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "reference"))
 import selection as reference
+from selection_cases import probabilities
 
 GOLDEN = np.load(Path(__file__).parents[1] / "data" / "drop_scorers.npz")
 SCORES = {
@@ -23,12 +24,6 @@ SCORES = {
     "entropy": entropy,
 }
 score_functions = pytest.mark.parametrize("name", SCORES)
-
-
-def probabilities(seed, shape, dtype=np.float64, sharpness=2.0):
-    logits = sharpness * np.random.default_rng(seed).standard_normal(shape)
-    unnormalised = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return (unnormalised / unnormalised.sum(axis=-1, keepdims=True)).astype(dtype)
 
 
 @st.composite
