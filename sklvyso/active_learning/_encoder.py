@@ -84,7 +84,8 @@ class PretrainedTextEncoder(TransformerMixin, BaseEstimator):
     normalize : bool, default=True
         Whether vectors are scaled to length 1.
     max_length : int, default=128
-        Longest text in tokens; the rest is cut off. None is the limit of the model.
+        Longest text in tokens; the rest is cut off. None, like any larger number, is
+        the limit of the model.
     text_columns : str, int or sequence of two of them, default=None
         Columns of a table that hold the texts. None takes all of them.
     batch_size : int, default=32
@@ -315,9 +316,9 @@ class PretrainedTextEncoder(TransformerMixin, BaseEstimator):
     # -- the model ----------------------------------------------------------------
 
     def _layers(self) -> int | tuple[int, ...]:
-        if isinstance(self.layer, Integral):
-            return int(self.layer)
-        return tuple(int(i) for i in self.layer)
+        layer: Any = self.layer
+        is_one = isinstance(layer, Integral)
+        return int(layer) if is_one else tuple(int(i) for i in layer)
 
     def _read_model(self) -> None:
         """Set the fingerprint and the width, without loading weights if possible."""
@@ -333,7 +334,6 @@ class PretrainedTextEncoder(TransformerMixin, BaseEstimator):
         if width is None:
             backbone = self._loaded()
             backbone.check_output(self.pooling, self._layers())
-            resolve_max_length(self.max_length, backbone)
             width = backbone.width
         content = (
             fingerprint_folder(folder)
@@ -355,15 +355,11 @@ class PretrainedTextEncoder(TransformerMixin, BaseEstimator):
 
     def _width_of(self, folder) -> int | None:
         """Read the width from a folder where nothing else needs the model."""
-        if self.pooling == "pooler" or self._layers() != -1 or self.max_length is None:
+        if self.pooling == "pooler" or self._layers() != -1:
             return None
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        limit = config.get("max_position_embeddings")
         width = config.get("hidden_size")
-        if not isinstance(width, int) or not isinstance(limit, int):
-            return None
-        # Near the limit the tokenizer has a say.
-        return width if self.max_length <= min(limit - 2, 256) else None
+        return width if isinstance(width, int) else None
 
     def _tokenizer_digest(self) -> str:
         if self.tokenizer is None:

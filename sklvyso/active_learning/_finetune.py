@@ -107,7 +107,8 @@ class TransformerTextClassifier(ClassifierMixin, BaseEstimator):
     text_columns : str, int or sequence of two of them, default=None
         Columns of a table that hold the texts. None takes all of them.
     max_length : int, default=128
-        Longest text in tokens; the rest is cut off. None is the limit of the model.
+        Longest text in tokens; the rest is cut off. None, like any larger number, is
+        the limit of the model.
     lr : float, default=5e-5
         Largest learning rate, > 0. Base-size models take 2e-5.
     weight_decay : float, default=0.01
@@ -239,6 +240,7 @@ class TransformerTextClassifier(ClassifierMixin, BaseEstimator):
 
     classes_: np.ndarray
     net_: TextNet | None
+    history_: list[dict]
 
     def __init__(
         self,
@@ -448,7 +450,7 @@ class TransformerTextClassifier(ClassifierMixin, BaseEstimator):
 
     def _predict_always(self):
         self.net_ = None
-        self.history_: list[dict] = []
+        self.history_ = []
         self.n_iter_ = self.n_steps_ = self.n_truncated_ = 0
         return self
 
@@ -481,17 +483,18 @@ class TransformerTextClassifier(ClassifierMixin, BaseEstimator):
         return module
 
     def _layers(self) -> int | tuple[int, ...]:
-        if isinstance(self.layer, Integral):
-            return int(self.layer)
-        return tuple(int(i) for i in self.layer)
+        layer: Any = self.layer
+        is_one = isinstance(layer, Integral)
+        return int(layer) if is_one else tuple(int(i) for i in layer)
 
     def _checked_head(self) -> tuple[np.ndarray, np.ndarray]:
-        if len(self.init_head) != 2:
+        head: Any = self.init_head
+        if len(head) != 2:
             raise ValueError(
                 "init_head must be the pair (coef, intercept). Got "
-                f"{len(self.init_head)} entries instead."
+                f"{len(head)} entries instead."
             )
-        coef, intercept = self.init_head
+        coef, intercept = head
         return np.asarray(coef, np.float64), np.asarray(intercept, np.float64)
 
     def _with_pretrained_head(self, n_outputs: int) -> Backbone:
@@ -560,6 +563,7 @@ class TransformerTextClassifier(ClassifierMixin, BaseEstimator):
             training, validation = split_off(
                 data, codes, weight, self.classes_, self.validation_fraction, seed
             )
+            assert training.rows is not None
             kept = training.rows.cpu().numpy()
             tokens, codes = tokens[kept], codes[kept]
             weight = None if weight is None else weight[kept]

@@ -106,8 +106,8 @@ def plain_labels(labels: Any) -> np.ndarray:
     if array.dtype.kind != "O":
         values = array if array.ndim == 1 else array.ravel()
         if values.dtype.kind in "US" and not all(isinstance(v, str) for v in labels):
-            kinds = sorted({type(v).__name__ for v in labels})
-            raise ValueError(f"y must hold labels of one kind. Got {kinds} instead.")
+            found = sorted({type(v).__name__ for v in labels})
+            raise ValueError(f"y must hold labels of one kind. Got {found} instead.")
         return values
     simple = np.asarray(array.tolist())
     kinds = {type(v) for v in array.tolist()}
@@ -116,7 +116,7 @@ def plain_labels(labels: Any) -> np.ndarray:
     try:
         np.unique(array)
     except TypeError as error:
-        names = sorted(kind.__name__ for kind in kinds)
+        names = sorted(each.__name__ for each in kinds)
         raise ValueError(
             f"y must hold labels of one kind. Got {names} instead."
         ) from error

@@ -354,7 +354,8 @@ class PretrainedActiveLearner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
         """Say what rows may be."""
         tags = super().__sklearn_tags__()
         if self.encoder is None:
-            tags.input_tags.sparse = True
+            model = self.classifier or LogisticRegression()
+            tags.input_tags.sparse = get_tags(model).input_tags.sparse
         else:
             tags.input_tags = get_tags(self.encoder).input_tags
         return tags
@@ -485,8 +486,8 @@ class PretrainedActiveLearner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
         if y is None:
             if isinstance(self.oracle, str):
                 raise ValueError(
-                    "oracle='y' needs all labels: y must not be None. A campaign "
-                    "without labels is fit(X) with oracle=None."
+                    "A simulation (oracle='y') requires y to be passed, but the target "
+                    "y is None. A campaign without labels is fit(X) with oracle=None."
                 )
             return None, None
         labels, is_missing = split_labels(y, self.missing_label)
@@ -523,6 +524,9 @@ class PretrainedActiveLearner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
             self.scaler_ = None
             return
         self.scaler_ = _SCALERS[scale]()
+        if weight is not None and not weight.all():
+            # A row of weight 0 is as good as absent.
+            H, weight = H[np.flatnonzero(weight)], weight[weight > 0]
         if scale == "standard":
             self.scaler_.set_params(with_mean=not is_sparse)
             self.scaler_.fit(H, sample_weight=weight)

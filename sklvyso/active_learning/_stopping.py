@@ -3,6 +3,7 @@
 # Authors: The sklvyso developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from numbers import Integral, Real
@@ -53,7 +54,8 @@ class StopRules:
             raise ValueError(f"{RULES}. Got the unknown {sorted(unknown)} instead.")
         self.target = _number(rules, "target_score")
         self.max_time = _number(rules, "max_time")
-        self.kappa = self.patience = None
+        self.kappa: float | None = None
+        self.patience = self.stop_set_size = 0
         if set(rules) & set(_DEFAULTS):
             both = _DEFAULTS | rules
             self.kappa = _number(both, "kappa")
@@ -100,21 +102,23 @@ class StopRules:
 
     def _compare(self, now: np.ndarray) -> None:
         if self.before is not None:
-            self.n_stable = self.n_stable + 1 if self._agrees(now) else 0
+            agrees = self._agree(self.before, now)
+            self.n_stable = self.n_stable + 1 if agrees else 0
         self.before = now
 
-    def _agrees(self, now: np.ndarray) -> bool:
-        if np.array_equal(now, self.before):
+    def _agree(self, before: np.ndarray, now: np.ndarray) -> bool:
+        if np.array_equal(now, before):
             # Kappa is not defined where all predictions are one class.
             return len(np.unique(now)) > 1
-        return bool(cohen_kappa_score(now, self.before) >= self.kappa)
+        return bool(cohen_kappa_score(now, before) >= self.kappa)
 
 
 def _number(rules: Mapping, name: str) -> float | None:
     value = rules.get(name)
     if value is None:
         return None
-    if not isinstance(value, Real) or isinstance(value, bool) or not np.isfinite(value):
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value):
         raise ValueError(f"stop[{name!r}] must be a number. Got {value!r} instead.")
     return float(value)
 

@@ -68,6 +68,12 @@ class Candidates:
         return self.pool[self.rows]
 
     @property
+    def known_proba(self) -> np.ndarray:
+        """Probabilities, where the strategy needs a model and there is one."""
+        assert self.proba is not None
+        return self.proba
+
+    @property
     def Z_labeled(self) -> Any:
         """Representations of the rows that have a label, shape (n_labeled, d)."""
         return self.pool[self.labeled]
@@ -141,7 +147,7 @@ def _k_center_of_pool(candidates: Candidates, n_select: int) -> Choice:
 def _badge(candidates: Candidates, n_select: int) -> Choice:
     kept = _filtered(candidates, n_select)
     rows = slice(None) if kept is None else kept
-    proba = np.asarray(candidates.proba)[rows]
+    proba = candidates.known_proba[rows]
     positions = badge(
         candidates.Z[rows], proba, n_select, random_state=candidates.random
     )
@@ -149,7 +155,7 @@ def _badge(candidates: Candidates, n_select: int) -> Choice:
 
 
 def _cluster_margin(candidates: Candidates, n_select: int) -> Choice:
-    scores = margin(np.asarray(candidates.proba))
+    scores = margin(candidates.known_proba)
     positions = cluster_margin(
         candidates.Z,
         scores,
@@ -161,7 +167,7 @@ def _cluster_margin(candidates: Candidates, n_select: int) -> Choice:
 
 
 def _half_random(candidates: Candidates, n_select: int) -> Choice:
-    scores = margin(np.asarray(candidates.proba))
+    scores = margin(candidates.known_proba)
     sure = top_scores(scores, (n_select + 1) // 2)
     others = np.setdiff1d(np.arange(len(scores)), sure)
     drawn = candidates.random.permutation(others)[: n_select - len(sure)]
@@ -171,9 +177,9 @@ def _half_random(candidates: Candidates, n_select: int) -> Choice:
 
 STRATEGIES: dict[str, Callable[[Candidates, int], Choice]] = {
     "random": _random,
-    "least_confidence": _by_score(lambda c: least_confidence(c.proba)),
-    "margin": _by_score(lambda c: margin(c.proba)),
-    "entropy": _by_score(lambda c: entropy(c.proba)),
+    "least_confidence": _by_score(lambda c: least_confidence(c.known_proba)),
+    "margin": _by_score(lambda c: margin(c.known_proba)),
+    "entropy": _by_score(lambda c: entropy(c.known_proba)),
     "variation_ratio": _by_score(_votes),
     "bald": _by_score(lambda c: bald(c.committee())),
     "k_center": _k_center,

@@ -49,7 +49,7 @@ def tokenize(tokenizer: Any, texts: Sequence[Text], max_length: int) -> TokenRow
     if is_truncated.any():
         long = np.flatnonzero(is_truncated)
         cut = _numbers(
-            tokenizer, [texts[i] for i in long], truncation=True, max_length=max_length
+            tokenizer, [texts[int(i)] for i in long], truncation=True, max_length=max_length
         )
         for position, i in enumerate(long):
             ids[i] = cut["input_ids"][position]
@@ -61,7 +61,7 @@ def tokenize(tokenizer: Any, texts: Sequence[Text], max_length: int) -> TokenRow
 def _numbers(tokenizer: Any, texts: Sequence[Text], **cutting: Any) -> dict:
     arguments: tuple[list, ...] = (list(texts),)
     if not isinstance(texts[0], str):
-        arguments = ([a for a, _ in texts], [b for _, b in texts])
+        arguments = tuple([pair[part] for pair in texts] for part in (0, 1))
     return dict(
         tokenizer(
             *arguments,
