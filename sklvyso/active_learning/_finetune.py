@@ -356,8 +356,11 @@ class TransformerTextClassifier(ClassifierMixin, BaseEstimator):
         rows = tokenize(backbone.tokenizer, texts, self._longest(backbone))
         net, n_steps = self._new_net(module, len(texts), codes, device)
         best_epoch = self._train(net, rows, codes, weight, seed, n_steps)
-        # Moments of the optimiser are twice the model, and no training goes on.
+        # A pickle would hold the weights three times and the moments of the optimiser,
+        # and no training goes on.
         net.optimizer_.state.clear()
+        net.optimizer_.param_groups.clear()
+        net.module = type(module)
         self.tokenizer_ = backbone.tokenizer
         self.n_steps_ = n_steps
         self.n_truncated_ = int(rows.is_truncated.sum())

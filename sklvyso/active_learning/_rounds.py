@@ -8,6 +8,7 @@ Representations", 2024, arXiv:2402.15613.
 # SPDX-License-Identifier: BSD-3-Clause
 
 import time
+import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -88,6 +89,12 @@ class Rounds:
             # Most classifiers refuse to learn a single class.
             return DummyClassifier(strategy="prior").fit(Z, y)
         classifier = set_seeds(clone(self.prototype), self.stream(*key))
+        with warnings.catch_warnings():
+            # Few labels of many classes are no regression.
+            warnings.filterwarnings("ignore", "The number of unique classes is greater")
+            return self._fit(classifier, Z, y, rows)
+
+    def _fit(self, classifier: Any, Z: Any, y: np.ndarray, rows: np.ndarray) -> Any:
         if self.sample_weight is None:
             return classifier.fit(Z, y)
         if not has_fit_parameter(classifier, "sample_weight"):

@@ -49,7 +49,10 @@ def tokenize(tokenizer: Any, texts: Sequence[Text], max_length: int) -> TokenRow
     if is_truncated.any():
         long = np.flatnonzero(is_truncated)
         cut = _numbers(
-            tokenizer, [texts[int(i)] for i in long], truncation=True, max_length=max_length
+            tokenizer,
+            [texts[int(i)] for i in long],
+            truncation=True,
+            max_length=max_length,
         )
         for position, i in enumerate(long):
             ids[i] = cut["input_ids"][position]

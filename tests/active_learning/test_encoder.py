@@ -11,6 +11,7 @@ import torch
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
+from sklearn.utils import check_random_state
 
 from sklvyso import PretrainedTextEncoder
 from sklvyso.active_learning._cache import FILE_NAME, Entry, VectorCache, text_key
@@ -155,10 +156,11 @@ def test_a_module_of_the_user_comes_back_as_it_was(tiny_callable, texts):
 
 def test_global_random_numbers_are_left_alone(tiny_model, texts):
     torch.manual_seed(3)
-    np_state, torch_state = np.random.get_state()[1].copy(), torch.get_rng_state()
+    np_state = check_random_state(None).get_state()[1].copy()
+    torch_state = torch.get_rng_state()
     PretrainedTextEncoder(tiny_model).fit_transform(texts[0][:5])
     assert torch.equal(torch.get_rng_state(), torch_state)
-    np.testing.assert_array_equal(np.random.get_state()[1], np_state)
+    np.testing.assert_array_equal(check_random_state(None).get_state()[1], np_state)
 
 
 def test_pickle_has_no_module(tiny_model, texts):
@@ -305,9 +307,7 @@ def test_damaged_entries_are_computed_anew(tiny_model, texts, tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"no data base at all" * 1000])
-def test_a_file_that_is_no_data_base_is_put_aside(
-    tiny_model, texts, tmp_path, content
-):
+def test_a_file_that_is_no_data_base_is_put_aside(tiny_model, texts, tmp_path, content):
     (tmp_path / FILE_NAME).write_bytes(content)
     encoder = PretrainedTextEncoder(tiny_model, cache_dir=tmp_path).fit(texts[0])
     if content:
@@ -365,7 +365,7 @@ def test_three_processes_fill_one_cache(tiny_model, tmp_path):
         for part in parts
     ]
     assert [writer.wait(timeout=300) for writer in writers] == [0, 0, 0]
-    texts = sum(parts, [])
+    texts = [text for part in parts for text in part]
     encoder = PretrainedTextEncoder(tiny_model, cache_dir=cache).fit(texts)
     H = encoder.transform(texts)
     assert encoder.cache_misses_ == 0
