@@ -12,6 +12,7 @@ BENCHMARKS = (
     "curvature",
     "continual_speed",
     "selection",
+    "text_encoding",
 )
 
 

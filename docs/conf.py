@@ -57,6 +57,10 @@ study = json.loads((BENCHMARKS / "studies" / "continual_avalanche.json").read_te
 study = study["continual_avalanche"]
 command = "python -m benchmarks.continual_avalanche"
 write_table("continual_avalanche", study, study["rows"], command)
+study = json.loads((BENCHMARKS / "studies" / "active_learning.json").read_text())
+command = "python -m benchmarks.active_learning"
+for part, rows in [*study["curves"].items(), ("final", study["final"])]:
+    write_table(f"active_learning_{part}", study, rows, command)
 results = json.loads((BENCHMARKS / "results.json").read_text())
 SCRIPTS = {
     "continual_predicting": "continual_speed",
@@ -65,6 +69,9 @@ SCRIPTS = {
     "data_pruning_grand": "data_pruning",
     "data_pruning_scale": "data_pruning_scale",
     "networks": "networks",
+    "selection": "selection",
+    "selection_large": "selection",
+    "text_encoding": "text_encoding",
     "networks_predict": "networks",
     "sparsity": "sparsity",
     "sparsity_magnitude": "sparsity",
@@ -100,7 +107,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
     "filename_pattern": r"plot_",
-    "ignore_pattern": r"demo\.py",
+    "ignore_pattern": r"demo\.py|label_in_|_short_texts",
     "download_all_examples": False,
 }
 # Inherited docstrings point into scikit-learn's own site.

@@ -46,6 +46,11 @@ class Campaign:
         if row not in self.labels:
             self.skipped[row] = None
 
+    def forget(self, row: int) -> None:
+        """Put a row back into the pool."""
+        for known in (self.labels, self.origin, self.skipped):
+            known.pop(row, None)  # type: ignore[attr-defined]
+
     # -- what is so ---------------------------------------------------------------
 
     @property

@@ -565,6 +565,7 @@ class PretrainedActiveLearner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
         self.stop_reason_ = ""
         self._last_query: Query | None = None
         self._pending: list[int] = []
+        self._is_stale = False
         return self._make_rounds()
 
     def _make_rounds(self) -> Rounds:
@@ -778,6 +779,7 @@ class PretrainedActiveLearner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
             }
         )
         self._pending = []
+        self._is_stale = False
         campaign.round += 1
         self.n_rounds_ += 1
 
@@ -903,7 +905,8 @@ class PretrainedActiveLearner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
         known, taught, skipped = self._sorted_answers(rows, labels, "labels")
         n_corrected = len(self._campaign.corrections)
         self._accept(taught, known, skipped)
-        changed = self._pending or len(self._campaign.corrections) > n_corrected
+        is_corrected = len(self._campaign.corrections) > n_corrected
+        changed = self._pending or is_corrected or self._is_stale
         if refit and self._campaign.labels and changed:
             self._refit(self._last_query, 0.0)
         return self
@@ -926,6 +929,47 @@ class PretrainedActiveLearner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
         for row in self._check_indices(indices):
             self._campaign.skip(int(row))
         return self
+
+    def forget(self, indices: ArrayLike) -> PretrainedActiveLearner:
+        """Take labels or skips back: the rows are in the pool again.
+
+        Parameters
+        ----------
+        indices : array-like of int of shape (n,)
+            Positions in the pool. The light classifier is fitted anew at the next
+            :meth:`teach`.
+
+        Returns
+        -------
+        self : PretrainedActiveLearner
+            The learner.
+        """
+        check_is_fitted(self, "history_")
+        rows = self._check_indices(indices).tolist()
+        for row in rows:
+            self._campaign.forget(row)
+        self._pending = [row for row in self._pending if row not in rows]
+        self._is_stale = True
+        if not self._campaign.labels:
+            self.__dict__.pop("classifier_", None)
+            self.__dict__.pop("_rounds", None)
+        return self
+
+    def pool_rows(self, indices: ArrayLike) -> Any:
+        """Return raw rows of the pool, such as the texts of a :meth:`query`.
+
+        Parameters
+        ----------
+        indices : array-like of int of shape (n,)
+            Positions in the pool.
+
+        Returns
+        -------
+        rows : list of texts, or array-like
+            In the order of the indices.
+        """
+        check_is_fitted(self, "history_")
+        return self._take_raw(self._check_indices(indices))
 
     def _check_indices(self, indices: ArrayLike) -> np.ndarray:
         rows = np.atleast_1d(np.asarray(indices))

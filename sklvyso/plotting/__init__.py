@@ -3,9 +3,16 @@
 # Authors: The sklvyso developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from sklvyso.plotting._active_learning import ActiveLearningDisplay
 from sklvyso.plotting._curvature import CurvatureDisplay
 from sklvyso.plotting._drop import DRoPDisplay
 from sklvyso.plotting._sparsity import SparsityDisplay
 from sklvyso.plotting._tasks import TaskDisplay
 
-__all__ = ["CurvatureDisplay", "DRoPDisplay", "SparsityDisplay", "TaskDisplay"]
+__all__ = [
+    "ActiveLearningDisplay",
+    "CurvatureDisplay",
+    "DRoPDisplay",
+    "SparsityDisplay",
+    "TaskDisplay",
+]

@@ -328,6 +328,23 @@ def test_corrections_and_bad_lessons(digits):
     assert len(learner.labeled_indices_) == 3
 
 
+def test_labels_are_taken_back(digits):
+    X, y = digits[:2]
+    learner = PretrainedActiveLearner(**SMALL).fit(X)
+    first = learner.query()
+    learner.teach(first, y[first])
+    second = learner.query()
+    learner.teach(second, y[second]).skip(learner.query()[:1])
+    learner.forget(second).forget(learner.skipped_indices_).teach([], [])
+    np.testing.assert_array_equal(learner.labeled_indices_, first)
+    np.testing.assert_array_equal(learner.query(), second)
+    np.testing.assert_array_equal(learner.pool_rows(second), X[second])
+    learner.forget(first)
+    np.testing.assert_array_equal(learner.query(), first)
+    with pytest.raises(NotFittedError):
+        learner.predict(X)
+
+
 def test_a_campaign_goes_on_in_another_process(digits, tmp_path):
     X, y = digits[:2]
     learner = PretrainedActiveLearner(**SMALL).fit(X)

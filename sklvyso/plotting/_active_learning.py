@@ -1,0 +1,197 @@
+"""Learning curves: accuracy against labels, several runs as mean and spread."""
+
+# Authors: The sklvyso developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from sklvyso.plotting._axes import axes_for
+
+
+class ActiveLearningDisplay:
+    """Scores of active learners against the number of labels.
+
+    Make one with :meth:`from_estimator` (one learner) or :meth:`from_estimators`
+    (strategies side by side, several seeds of each).
+
+    .. versionadded:: 0.1
+
+    Parameters
+    ----------
+    curves : mapping of str to (array of shape (n,), array of shape (n_runs, n))
+        Name to numbers of labels and scores of each run.
+    levels : mapping of str to float, default=None
+        Horizontal lines, such as the score with all labels.
+    score_name : str, default="score"
+        Label of the vertical axis.
+
+    Attributes
+    ----------
+    ax_ : matplotlib.axes.Axes
+        What was drawn into.
+    figure_ : matplotlib.figure.Figure
+        Figure of ``ax_``.
+    lines_ : dict of str to matplotlib.lines.Line2D
+        Mean curves and levels by name.
+    bands_ : dict of str to matplotlib.collections.FillBetweenPolyCollection
+        One standard deviation to either side, where there are several runs.
+
+    See Also
+    --------
+    sklvyso.PretrainedActiveLearner : Makes the curves.
+
+    Examples
+    --------
+    >>> from sklvyso.plotting import ActiveLearningDisplay
+    >>> curves = {"margin": ([50, 100], [[0.7, 0.8], [0.72, 0.81]])}
+    >>> display = ActiveLearningDisplay(curves=curves).plot()
+    >>> sorted(display.lines_)
+    ['margin']
+    """
+
+    def __init__(
+        self,
+        *,
+        curves: Mapping[str, tuple[Any, Any]],
+        levels: Mapping[str, float] | None = None,
+        score_name: str = "score",
+    ):
+        if not curves:
+            raise ValueError("curves must hold at least one curve. Got none.")
+        self.curves = {}
+        for name, (labels, scores) in curves.items():
+            table = np.atleast_2d(np.asarray(scores, dtype=np.float64))
+            labels = np.asarray(labels)
+            if table.shape[1:] != labels.shape:
+                raise ValueError(
+                    "curves must hold a score for each number of labels. Got "
+                    f"{labels.shape} labels and scores of shape {table.shape} for "
+                    f"{name!r}."
+                )
+            self.curves[name] = (labels, table)
+        self.levels = dict(levels or {})
+        self.score_name = score_name
+
+    @classmethod
+    def from_estimator(cls, estimator: Any, *, name: str | None = None, ax: Any = None):
+        """Draw the learning curve of one learner.
+
+        Parameters
+        ----------
+        estimator : PretrainedActiveLearner
+            Fitted with ``validation``.
+        name : str, default=None
+            In the legend; None takes the strategy.
+        ax : matplotlib.axes.Axes, default=None
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        display : ActiveLearningDisplay
+            Drawn.
+        """
+        name = _name(estimator) if name is None else name
+        return cls.from_estimators({name: [estimator]}, ax=ax)
+
+    @classmethod
+    def from_estimators(
+        cls,
+        estimators: Mapping[str, Sequence[Any]],
+        *,
+        levels: Mapping[str, float] | None = None,
+        score_name: str = "score",
+        ax: Any = None,
+    ):
+        """Draw the mean curves of several learners each.
+
+        Parameters
+        ----------
+        estimators : mapping of str to sequence of PretrainedActiveLearner
+            Name to learners that were fitted with ``validation`` and differ in their
+            seeds. Curves of unequal length are cut to the shortest.
+        levels : mapping of str to float, default=None
+            Horizontal lines.
+        score_name : str, default="score"
+            Label of the vertical axis.
+        ax : matplotlib.axes.Axes, default=None
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        display : ActiveLearningDisplay
+            Drawn.
+        """
+        curves = {}
+        for name, learners in estimators.items():
+            found = [_curve(learner) for learner in learners]
+            n = min(len(labels) for labels, _ in found)
+            curves[name] = (found[0][0][:n], [scores[:n] for _, scores in found])
+        display = cls(curves=curves, levels=levels, score_name=score_name)
+        return display.plot(ax)
+
+    def plot(self, ax: Any = None, **kwargs: Any):
+        """Draw the curves.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, default=None
+            Where to draw; None makes a figure.
+        **kwargs : dict
+            Passed to ``plot`` of the axes for each mean curve.
+
+        Returns
+        -------
+        self : ActiveLearningDisplay
+            Drawn.
+        """
+        ax = axes_for(ax, type(self).__name__)
+        self.ax_, self.figure_ = ax, ax.figure
+        self.lines_, self.bands_ = {}, {}
+        for name, (labels, scores) in self.curves.items():
+            mean = scores.mean(axis=0)
+            (line,) = ax.plot(labels, mean, label=name, **{"marker": "."} | kwargs)
+            self.lines_[name] = line
+            if len(scores) > 1:
+                spread = scores.std(axis=0, ddof=1)
+                self.bands_[name] = ax.fill_between(
+                    labels,
+                    mean - spread,
+                    mean + spread,
+                    color=line.get_color(),
+                    alpha=0.15,
+                    linewidth=0,
+                )
+        for name, level in self.levels.items():
+            self.lines_[name] = ax.axhline(level, label=name, color="0.5", ls="--")
+        ax.set_xlabel("labels")
+        ax.set_ylabel(self.score_name)
+        ax.legend(frameon=False)
+        return self
+
+
+def _name(estimator: Any) -> str:
+    strategy = getattr(estimator, "strategy", "learner")
+    return strategy if isinstance(strategy, str) else strategy.__name__
+
+
+def _curve(estimator: Any) -> tuple[np.ndarray, np.ndarray]:
+    check_is_fitted(estimator)
+    history = getattr(estimator, "history_", None)
+    if not history or "n_labeled" not in history[0]:
+        raise TypeError(
+            "estimator must be a fitted PretrainedActiveLearner. Got "
+            f"{type(estimator).__name__} instead."
+        )
+    if history[0]["score"] is None:
+        raise ValueError(
+            "estimator must have scored its rounds: fit it with validation=(X, y) or a "
+            "fraction. Got validation=None."
+        )
+    labels = np.array([entry["n_labeled"] for entry in history])
+    return labels, np.array([entry["score"] for entry in history])
