@@ -19,6 +19,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from benchmarks._harness import one_thread, side_by_side, store, table
+from sklvyso.active_learning._rounds import probabilities
 from sklvyso.selection import (
     badge,
     central_points,
@@ -87,10 +88,14 @@ def ours(query):
     """Return the queries of this package; those that need it include predict_proba."""
 
     def by_score(score):
-        return lambda: top_scores(score(query.proba()), BATCH)
+        return lambda: top_scores(score(proba()), BATCH)
+
+    def proba():
+        # As the learner computes them: rows that were checked are not checked again.
+        return probabilities(query.classifier, query.pool)
 
     def clusters(**options):
-        scores = margin(query.proba())
+        scores = margin(proba())
         cluster_margin(query.pool, scores, BATCH, random_state=SEED, **options)
 
     chosen = {"selected": query.labelled}
@@ -101,7 +106,7 @@ def ours(query):
         "entropy": by_score(entropy),
         "k_center, cold": lambda: k_center_greedy(query.Z, BATCH, **chosen),
         "k_center, carried": lambda: k_center_greedy(query.Z, BATCH, **carried),
-        "badge": lambda: badge(query.pool, query.proba(), BATCH, random_state=SEED),
+        "badge": lambda: badge(query.pool, proba(), BATCH, random_state=SEED),
         "cluster_margin": clusters,
         "cluster_margin, prefilter": lambda: clusters(prefilter=10),
         "typical_points": lambda: typical_points(query.pool, BATCH, random_state=SEED),

@@ -9,6 +9,7 @@ Lengyel, "Bayesian Active Learning for Classification and Preference Learning", 
 
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,6 +18,7 @@ from sklvyso.selection._arrays import as_numbers, read_array, row_chunks
 
 # Probabilities in half precision sum to 1 within this.
 SUM_TOLERANCE = 1e-3
+_FEW_CLASSES = 16
 
 
 def least_confidence(proba: ArrayLike) -> np.ndarray:
@@ -96,9 +98,15 @@ def margin(proba: ArrayLike) -> np.ndarray:
 def _negative_gap(rows: np.ndarray) -> np.ndarray:
     if rows.shape[1] == 1:
         return -rows[:, 0]
-    # In place, since the chunk is a copy: the two largest end up last, in order.
-    rows.partition(rows.shape[1] - 2, axis=1)
-    return rows[:, -2] - rows[:, -1]
+    if rows.shape[1] > _FEW_CLASSES:
+        # In place, since the chunk is a copy: the two largest end up last, in order.
+        rows.partition(rows.shape[1] - 2, axis=1)
+        return rows[:, -2] - rows[:, -1]
+    second, first = np.minimum(*rows[:, :2].T), np.maximum(*rows[:, :2].T)
+    for column in rows[:, 2:].T:
+        np.maximum(second, np.minimum(first, column), out=second)
+        np.maximum(first, column, out=first)
+    return second - first
 
 
 def entropy(proba: ArrayLike) -> np.ndarray:
@@ -142,7 +150,8 @@ def _entropies(proba: np.ndarray) -> np.ndarray:
     """Return the entropy over the last axis, in nats."""
     logarithms = np.log(np.maximum(proba, np.finfo(np.float64).tiny))
     # A sum of 1 + 1e-7 would make certain rows slightly negative.
-    return np.maximum(-np.einsum("...k,...k->...", proba, logarithms), 0.0)
+    logarithms *= proba
+    return np.maximum(-logarithms.sum(axis=-1), 0.0)
 
 
 def variation_ratio(votes: ArrayLike) -> np.ndarray:
@@ -277,7 +286,9 @@ def _score_rows(
     table = as_probabilities("proba", proba)
     scores = np.empty(len(table))
     for rows in row_chunks(*table.shape):
-        chunk = table[rows].astype(np.float64, order="C")
+        # Reductions over a few classes run along whole columns.
+        order: Any = "F" if table.shape[1] <= _FEW_CLASSES else "C"
+        chunk = table[rows].astype(np.float64, order=order)
         check_probabilities("proba", chunk)
         scores[rows] = score(chunk)
     return scores
@@ -299,7 +310,7 @@ def check_probabilities(name: str, chunk: np.ndarray) -> None:
     if not (low >= 0 and high <= 1 + SUM_TOLERANCE):  # NaN fails too
         wrong = low if not low >= 0 else high
         raise ValueError(f"{name} must lie in [0, 1]. Got {wrong} instead.")
-    sums = chunk @ np.ones(chunk.shape[-1])
+    sums = chunk.sum(axis=-1)
     deviations = np.abs(sums - 1.0)
     if deviations.max() > SUM_TOLERANCE:
         worst = sums.flat[deviations.argmax()]
