@@ -138,7 +138,9 @@ class Rounds:
             seconds = time.perf_counter() - start
             return Query(np.empty(0, np.int64), None, name, "", seconds)
         if self.classifier is None:
+            # Only a simulation can be stratified, and it does so by itself.
             name = self.settings.initial
+            name = name if name in INITIAL else "random"
             whole = len(rows) == self.campaign.n_rows
             Z = self.Z if whole else self.Z[rows]
             choice, fallback = Choice(INITIAL[name](Z, n_select, random), None), ""

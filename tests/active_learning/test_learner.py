@@ -214,6 +214,20 @@ def test_many_classes_from_few_labels():
     assert len(np.unique(y[learner.labeled_indices_])) > 90
 
 
+@pytest.mark.parametrize("strategy", ["margin", "badge", "cluster_margin"])
+def test_rare_class_is_found(strategy):
+    centers = np.random.RandomState(0).normal(size=(3, 5)) * 4
+    X, y = make_blobs([900, 60, 20], centers=centers, random_state=0)
+    learner = PretrainedActiveLearner(
+        strategy=strategy, oracle="y", n_initial=20, batch_size=10, n_queries=5
+    )
+    for seed in range(3):
+        learner.set_params(random_state=seed).fit(X, y)
+        counts = np.bincount(y[learner.labeled_indices_], minlength=3)
+        # Two of 70 random rows would be of the rarest class.
+        assert counts[2] >= 4
+
+
 @pytest.mark.parametrize("initial", ["random", "kmeans", "typiclust", "stratified"])
 def test_first_batches(digits, initial):
     X, y = digits[:2]
