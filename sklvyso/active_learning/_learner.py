@@ -222,7 +222,7 @@ class PretrainedActiveLearner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
         Time of encoding the pool.
     n_features_in_ : int
         Columns of ``X``, without encoder.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Column names, when ``X`` was a data frame of numbers with string columns.
 
     See Also
