@@ -27,6 +27,7 @@ def main(arguments=None):
     options = parse(arguments)
     if options.campaign.exists():
         learner = PretrainedActiveLearner.load(options.campaign)
+        check_same(learner, options)
         n_labels = len(learner.labeled_indices_)
         print(f"Going on with {options.campaign}: {n_labels} labels so far.")
     else:
@@ -41,6 +42,19 @@ def main(arguments=None):
     summary(learner, options)
 
 
+def check_same(learner, options):
+    """An old campaign has its own texts and classes."""
+    if options.texts:
+        texts, _ = read(options)
+        if learner.pool_rows(range(len(learner.labeled_mask_))) != texts:
+            sys.exit(
+                f"{options.campaign} is about other texts than {options.texts}: name "
+                "another file by --campaign"
+            )
+    if options.classes and sorted(options.classes) != learner.classes_.tolist():
+        sys.exit(f"{options.campaign} has the classes {learner.classes_.tolist()}")
+
+
 def parse(arguments):
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -52,6 +66,8 @@ def parse(arguments):
     parser.add_argument("--export", type=Path, help="write the labels as JSON lines")
     parser.add_argument("--batch", type=int, default=10, help="texts between two fits")
     options = parser.parse_args(arguments)
+    if options.batch < 1:
+        parser.error("--batch must be 1 or more")
     if options.texts and not options.texts.is_file():
         parser.error(f"there is no file {options.texts}")
     if options.classes and not 2 <= len(set(options.classes)) <= 9:
@@ -70,7 +86,10 @@ def read(options):
         order = np.random.RandomState(0).permutation(len(texts))[:500]
         classes = options.classes or sorted(set(labels.tolist()))
         return [texts[i] for i in order], classes
-    lines = options.texts.read_text(encoding="utf-8").splitlines()
+    try:
+        lines = options.texts.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        sys.exit(f"{options.texts} must be UTF-8; convert it first")
     texts = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
     if not texts:
         sys.exit(f"{options.texts} holds no texts")
@@ -96,7 +115,7 @@ def start(texts, classes, model):
 
 
 def label(learner, options):
-    classes = learner.classes_
+    classes = options.classes or learner.classes_.tolist()
     keys = "  ".join(f"[{i + 1}] {name}" for i, name in enumerate(classes))
     width = min(shutil.get_terminal_size().columns, 88)
     last = None
@@ -111,7 +130,7 @@ def label(learner, options):
             print("\n" + "-" * width)
             print(textwrap.fill(str(text), width))
             print(f"\n{keys}  {guess(learner, row)}\n[s]kip [u]ndo [q]uit")
-            key = read_key()
+            key = read_key() or "?"
             if key == "q":
                 return
             if key == "u" and last is not None:
@@ -121,7 +140,7 @@ def label(learner, options):
                 continue
             if key == "s":
                 learner.skip([row])
-            elif key.isdigit() and 1 <= int(key) <= len(classes):
+            elif key in "123456789"[: len(classes)]:
                 learner.teach([row], [classes[int(key) - 1]], refit=False)
             else:
                 print(f"No such key: {key!r}")

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -236,19 +237,51 @@ def load_backbone(
     folder = find_model(model, revision=revision, local_files_only=local_files_only)
     options = {"local_files_only": True, "trust_remote_code": trust_remote_code}
     with quiet_loading(transformers):
-        if tokenizer is None or isinstance(tokenizer, str | os.PathLike):
-            place = folder
-            if tokenizer is not None:
-                place = find_model(
-                    tokenizer, revision=None, local_files_only=local_files_only
-                )
-            tokenizer = transformers.AutoTokenizer.from_pretrained(
-                str(place), **options
-            )
+        tokenizer = load_tokenizer(tokenizer, folder, local_files_only, options)
         module = transformers.AutoModel.from_pretrained(
             str(folder), dtype=torch.float32, **options
         )
     return Backbone(tokenizer, module.eval())
+
+
+def load_tokenizer(
+    tokenizer: Any, folder: Path, local_files_only: bool, options: dict
+) -> Any:
+    """Return a tokenizer: the one given, that of another place, or the model's own.
+
+    Parameters
+    ----------
+    tokenizer : tokenizer, str, path-like or None
+        What the user gave.
+    folder : Path
+        Of the model.
+    local_files_only : bool
+        Whether downloads are off.
+    options : dict
+        Of ``from_pretrained``.
+    """
+    if tokenizer is not None and not isinstance(tokenizer, str | os.PathLike):
+        return tokenizer
+    transformers = import_optional("transformers", extra="text", caller="A tokenizer")
+    if tokenizer is not None:
+        folder = find_model(tokenizer, revision=None, local_files_only=local_files_only)
+    return transformers.AutoTokenizer.from_pretrained(str(folder), **options)
+
+
+def resolve_layers(layer: Any) -> int | tuple[int, ...]:
+    """Return the layers that a user names as an integer or a tuple of integers.
+
+    Raises
+    ------
+    ValueError
+        If something else is among them.
+    """
+    layers = (layer,) if isinstance(layer, Integral) else tuple(layer)
+    if any(not isinstance(i, Integral) or isinstance(i, bool) for i in layers):
+        raise ValueError(
+            f"layer must be an integer, or a tuple of them. Got {layer!r} instead."
+        )
+    return int(layer) if isinstance(layer, Integral) else tuple(int(i) for i in layer)
 
 
 def resolve_max_length(max_length: int | None, backbone: Backbone) -> int:

@@ -61,8 +61,14 @@ class Campaign:
     @property
     def asked(self) -> np.ndarray:
         """Rows that will not be asked again, int64."""
-        rows = [*self.labels, *self.skipped, *sorted(self.held_out)]
+        others = self.held_out.difference(self.labels)
+        rows = [*self.labels, *self.skipped, *sorted(others)]
         return np.array(rows, dtype=np.int64)
+
+    @property
+    def centres(self) -> np.ndarray:
+        """Rows that a person has seen, int64: their surroundings are covered."""
+        return np.array([*self.labels, *self.skipped], dtype=np.int64)
 
     @property
     def unlabeled(self) -> np.ndarray:
@@ -83,4 +89,4 @@ class Campaign:
 
     def n_paid(self) -> int:
         """Labels that were paid for, those of held-out rows too."""
-        return len(self.labels) + len(self.held_out)
+        return len(self.held_out.union(self.labels))

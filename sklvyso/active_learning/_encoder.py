@@ -13,6 +13,7 @@ import time
 import warnings
 from collections.abc import Sequence
 from numbers import Integral
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from sklvyso.active_learning._backbone import (
     fingerprint_folder,
     in_evaluation_mode,
     load_backbone,
+    resolve_layers,
     resolve_max_length,
 )
 from sklvyso.active_learning._cache import Entry, VectorCache, text_key
@@ -253,6 +255,10 @@ class PretrainedTextEncoder(TransformerMixin, BaseEstimator):
                 "callable that returns (tokenizer, module). Got None instead."
             )
         resolve_device(self.device)
+        if self.cache_dir is not None and Path(self.cache_dir).expanduser().is_file():
+            raise ValueError(
+                f"cache_dir must be a folder. Got the file {str(self.cache_dir)!r}."
+            )
         as_texts(X, self.text_columns)
         self.release()
         self._read_model()
@@ -316,30 +322,31 @@ class PretrainedTextEncoder(TransformerMixin, BaseEstimator):
     # -- the model ----------------------------------------------------------------
 
     def _layers(self) -> int | tuple[int, ...]:
-        layer: Any = self.layer
-        is_one = isinstance(layer, Integral)
-        return int(layer) if is_one else tuple(int(i) for i in layer)
+        return resolve_layers(self.layer)
 
     def _read_model(self) -> None:
         """Set the fingerprint and the width, without loading weights if possible."""
-        folder = None
+        self.__dict__.pop("fingerprint_", None)
         # What the configuration file says is enough for the usual questions.
-        if not callable(self.model):
-            folder = find_model(
-                self.model,
-                revision=self.revision,
-                local_files_only=self.local_files_only,
-            )
-        width = None if folder is None else self._width_of(folder)
+        width = None if callable(self.model) else self._width_of(self._folder())
         if width is None:
             backbone = self._loaded()
             backbone.check_output(self.pooling, self._layers())
             width = backbone.width
-        content = (
-            fingerprint_folder(folder)
-            if folder is not None
-            else fingerprint_backbone(self._loaded())
+        self.fingerprint_ = self._fingerprint()
+        self.n_features_out_ = width
+
+    def _folder(self) -> Path:
+        return find_model(
+            self.model, revision=self.revision, local_files_only=self.local_files_only
         )
+
+    def _fingerprint(self) -> str:
+        """Digest of everything that decides a vector, as it is now."""
+        if callable(self.model):
+            content = fingerprint_backbone(self._backbone_in_memory())
+        else:
+            content = fingerprint_folder(self._folder())
         settings = {
             "format": _FORMAT,
             "model": content,
@@ -350,8 +357,11 @@ class PretrainedTextEncoder(TransformerMixin, BaseEstimator):
             "dtype": self.dtype,
         }
         text = json.dumps(settings, sort_keys=True)
-        self.fingerprint_ = hashlib.sha256(text.encode()).hexdigest()
-        self.n_features_out_ = width
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def _backbone_in_memory(self) -> Backbone:
+        # Not through the lock, which the one who asks may hold.
+        return self.__dict__.get("_backbone") or self._loaded()
 
     def _width_of(self, folder) -> int | None:
         """Read the width from a folder where nothing else needs the model."""
@@ -369,7 +379,7 @@ class PretrainedTextEncoder(TransformerMixin, BaseEstimator):
                 self.tokenizer, revision=None, local_files_only=self.local_files_only
             )
             return fingerprint_folder(place)
-        return fingerprint_backbone(self._loaded())
+        return fingerprint_backbone(self._backbone_in_memory())
 
     def _loaded(self) -> Backbone:
         """Return the model, loaded once even if several threads ask."""
@@ -384,7 +394,21 @@ class PretrainedTextEncoder(TransformerMixin, BaseEstimator):
                     trust_remote_code=self.trust_remote_code,
                     caller=type(self).__name__,
                 )
+                self._check_unchanged()
         return self._backbone
+
+    def _check_unchanged(self) -> None:
+        """Refuse other weights than those of fit: the cache is keyed by those."""
+        if (
+            not hasattr(self, "fingerprint_")
+            or self._fingerprint() == self.fingerprint_
+        ):
+            return
+        del self._backbone
+        raise ValueError(
+            f"model {self.model!r} has changed since fit: its vectors would not fit to "
+            "the earlier ones. Call fit again."
+        )
 
     # -- encoding -----------------------------------------------------------------
 

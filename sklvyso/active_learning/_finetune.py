@@ -20,12 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import (
-    check_consistent_length,
-    check_is_fitted,
-    column_or_1d,
-)
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sklvyso._compat import Interval, StrOptions
 from sklvyso._optional import import_optional
@@ -33,9 +28,12 @@ from sklvyso.active_learning._backbone import (
     Backbone,
     find_model,
     load_backbone,
+    load_tokenizer,
     quiet_loading,
+    resolve_layers,
     resolve_max_length,
 )
+from sklvyso.active_learning._labels import plain_labels, split_labels
 from sklvyso.active_learning._pooling import POOLINGS
 from sklvyso.active_learning._text_net import (
     ClipGradient,
@@ -345,7 +343,8 @@ class TransformerTextClassifier(ClassifierMixin, BaseEstimator):
         """
         self._validate_params()
         texts, codes, weight = self._check_data(X, y, sample_weight)
-        self.__dict__.pop("net_", None)
+        for name in ("net_", "best_epoch_", "tokenizer_"):
+            self.__dict__.pop(name, None)
         seed = draw_seed(self.random_state)
         if len(self.classes_) == 1:
             return self._predict_always()
@@ -441,9 +440,14 @@ class TransformerTextClassifier(ClassifierMixin, BaseEstimator):
         texts = as_texts(X, self.text_columns)
         if y is None:
             raise ValueError("y must be the labels of the texts. Got None instead.")
-        y = column_or_1d(y, warn=True)
+        y, is_missing = split_labels(y, np.nan)
         check_consistent_length(texts, y)
-        check_classification_targets(y)
+        if is_missing.any():
+            raise ValueError(
+                "y must hold a label for each text. Got a missing one at index "
+                f"{int(is_missing.argmax())}."
+            )
+        y = plain_labels(y.tolist())
         classes = np.unique(y)
         weight = None
         if sample_weight is not None:
@@ -486,9 +490,7 @@ class TransformerTextClassifier(ClassifierMixin, BaseEstimator):
         return module
 
     def _layers(self) -> int | tuple[int, ...]:
-        layer: Any = self.layer
-        is_one = isinstance(layer, Integral)
-        return int(layer) if is_one else tuple(int(i) for i in layer)
+        return resolve_layers(self.layer)
 
     def _checked_head(self) -> tuple[np.ndarray, np.ndarray]:
         head: Any = self.init_head
@@ -497,8 +499,13 @@ class TransformerTextClassifier(ClassifierMixin, BaseEstimator):
                 "init_head must be the pair (coef, intercept). Got "
                 f"{len(head)} entries instead."
             )
-        coef, intercept = head
-        return np.asarray(coef, np.float64), np.asarray(intercept, np.float64)
+        try:
+            coef, intercept = (np.asarray(part, np.float64) for part in head)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"init_head must hold two arrays of numbers. Got {head!r:.100} instead."
+            ) from error
+        return coef, intercept
 
     def _with_pretrained_head(self, n_outputs: int) -> Backbone:
         if self.init_head is not None:
@@ -523,8 +530,8 @@ class TransformerTextClassifier(ClassifierMixin, BaseEstimator):
             self.model, revision=self.revision, local_files_only=self.local_files_only
         )
         with quiet_loading(transformers):
-            tokenizer = transformers.AutoTokenizer.from_pretrained(
-                str(self.tokenizer or folder), **options
+            tokenizer = load_tokenizer(
+                self.tokenizer, folder, self.local_files_only, options
             )
             model = transformers.AutoModelForSequenceClassification.from_pretrained(
                 str(folder), num_labels=n_outputs, dtype=torch.float32, **options

@@ -48,7 +48,48 @@ def _is_equal(label: Any, marker: Any) -> bool:
         return False
 
 
-def split_labels(y: Any, missing_label: Any) -> tuple[np.ndarray, np.ndarray]:
+def object_labels(y: Any, *, name: str = "y") -> np.ndarray:
+    """Return labels as they are: NumPy would make strings of NaN among strings.
+
+    Parameters
+    ----------
+    y : iterable of labels
+        Of any kind.
+    name : str, default="y"
+        What error messages call it.
+
+    Returns
+    -------
+    labels : ndarray
+        Of dtype object unless it was an array.
+
+    Raises
+    ------
+    ValueError
+        If NumPy has made a string of a NaN already.
+    """
+    if isinstance(y, np.ndarray):
+        if y.dtype.kind == "U" and (y == "nan").any():
+            raise ValueError(
+                f"{name} must have its missing labels as NaN or None. Got the string "
+                "'nan', which NumPy makes of NaN among strings: pass a list, or an "
+                "array of dtype=object."
+            )
+        return y.astype(object)
+    if hasattr(y, "to_numpy"):
+        return y.to_numpy(dtype=object)
+    if hasattr(y, "__array__"):
+        return np.asarray(y).astype(object)
+    items = list(y)
+    labels = np.empty(len(items), dtype=object)
+    for i, item in enumerate(items):
+        labels[i] = item
+    return labels
+
+
+def split_labels(
+    y: Any, missing_label: Any, *, name: str = "y"
+) -> tuple[np.ndarray, np.ndarray]:
     """Return labels as an array and which of them are missing.
 
     Parameters
@@ -57,6 +98,8 @@ def split_labels(y: Any, missing_label: Any) -> tuple[np.ndarray, np.ndarray]:
         Labels.
     missing_label : object
         The marker.
+    name : str, default="y"
+        What error messages call it.
 
     Returns
     -------
@@ -70,30 +113,42 @@ def split_labels(y: Any, missing_label: Any) -> tuple[np.ndarray, np.ndarray]:
     ValueError
         If they are not the labels of a classification.
     """
-    if hasattr(y, "isna") and hasattr(y, "dtype") and not isinstance(y, np.ndarray):
+    if isinstance(y, list | tuple) and any(isinstance(label, str) for label in y):
+        y = object_labels(y, name=name)
+    elif isinstance(y, np.ndarray) and y.dtype.kind == "U":
+        object_labels(y, name=name)
+    elif hasattr(y, "isna") and hasattr(y, "dtype"):
         # Nullable types of pandas become float and lose their labels otherwise.
         y = y.to_numpy(dtype=object) if y.isna().any() else np.asarray(y)
     labels = column_or_1d(y, warn=True)
     is_missing = missing_entries(labels, missing_label)
     known = labels[~is_missing]
     if known.dtype.kind == "O" and len(known):
-        known = plain_labels(known)
-    if known.dtype.kind == "f":
-        assert_all_finite(known, input_name="y")
-    if len(known):
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "The number of unique classes is greater")
-            check_classification_targets(known)
+        known = plain_labels(known.tolist(), name=name)
+    check_labels(known, name=name)
     return labels, is_missing
 
 
-def plain_labels(labels: Any) -> np.ndarray:
+def check_labels(labels: np.ndarray, *, name: str = "y") -> None:
+    """Raise unless known labels are finite and those of a classification."""
+    if labels.dtype.kind == "f":
+        assert_all_finite(labels, input_name=name)
+    if not len(labels):
+        return
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The number of unique classes is greater")
+        check_classification_targets(labels)
+
+
+def plain_labels(labels: list, *, name: str = "y") -> np.ndarray:
     """Return labels in the simplest type that holds them.
 
     Parameters
     ----------
-    labels : sequence of labels
-        Of one kind, none missing.
+    labels : list of labels
+        None missing.
+    name : str, default="y"
+        What error messages call it.
 
     Returns
     -------
@@ -103,24 +158,23 @@ def plain_labels(labels: Any) -> np.ndarray:
     Raises
     ------
     ValueError
-        If kinds are mixed that have no order, such as str and int.
+        If kinds are mixed, such as str and int, or bool and int.
     """
+    kinds = {_kind(label) for label in labels}
+    if len(kinds) > 1:
+        found = sorted({type(label).__name__ for label in labels})
+        raise ValueError(f"{name} must hold labels of one kind. Got {found} instead.")
     array = np.asarray(labels)
-    if array.dtype.kind != "O":
-        values = array if array.ndim == 1 else array.ravel()
-        if values.dtype.kind in "US" and not all(isinstance(v, str) for v in labels):
-            found = sorted({type(v).__name__ for v in labels})
-            raise ValueError(f"y must hold labels of one kind. Got {found} instead.")
-        return values
-    simple = np.asarray(array.tolist())
-    kinds = {type(v) for v in array.tolist()}
-    if simple.ndim == 1 and len(kinds) == 1 and simple.dtype.kind in "iufb":
-        return simple
-    try:
-        np.unique(array)
-    except TypeError as error:
-        names = sorted(each.__name__ for each in kinds)
+    if array.ndim != 1:
         raise ValueError(
-            f"y must hold labels of one kind. Got {names} instead."
-        ) from error
+            f"{name} must hold labels, one for each row. Got an array of shape "
+            f"{array.shape} instead."
+        )
     return array
+
+
+def _kind(label: Any) -> Any:
+    for kind in (str, bool | np.bool_, int | float | np.integer | np.floating):
+        if isinstance(label, kind):
+            return kind
+    return type(label)

@@ -9,8 +9,6 @@ Representations", 2024, arXiv:2402.15613.
 
 from __future__ import annotations
 
-import os
-import pickle
 import time
 from collections.abc import Callable
 from numbers import Integral, Real
@@ -39,23 +37,31 @@ from sklvyso._compat import (
     _check_sample_weight,
 )
 from sklvyso._optional import import_optional
-from sklvyso.active_learning import _exchange
+from sklvyso.active_learning._answers import Answers, check_known, sort_answers
 from sklvyso.active_learning._campaign import Campaign
-from sklvyso.active_learning._final_stage import refreshed_encoder, with_probe_head
-from sklvyso.active_learning._labels import (
-    missing_entries,
-    plain_labels,
-    split_labels,
+from sklvyso.active_learning._checks import check_settings
+from sklvyso.active_learning._final_stage import (
+    check_probe_parts,
+    refreshed_encoder,
+    with_probe_head,
+)
+from sklvyso.active_learning._interactive import InteractiveCampaign
+from sklvyso.active_learning._labels import plain_labels, split_labels
+from sklvyso.active_learning._pool_rows import (
+    check_same_kind,
+    holds_texts,
+    plain_vectors,
 )
 from sklvyso.active_learning._rounds import (
     _FINAL,
     _HOLD_OUT,
     _STOP_SET,
+    AlignedClassifier,
     Query,
     Rounds,
 )
 from sklvyso.active_learning._stopping import StopRules
-from sklvyso.active_learning._strategies import ALIASES, INITIAL, STRATEGIES, stack
+from sklvyso.active_learning._strategies import ALIASES, INITIAL, STRATEGIES
 from sklvyso.active_learning._texts import as_texts
 from sklvyso.networks import draw_seed, set_seeds, unique_labels
 
@@ -73,14 +79,16 @@ def _active_model_has(method: str) -> Callable[[Any], bool]:
         if hasattr(learner, "classifier_"):
             model = learner._active_model()
         else:
-            model = learner.classifier or LogisticRegression()
+            model = learner._prototype()
         # A single class is predicted by a dummy, which has probabilities.
         return hasattr(model, method)
 
     return check
 
 
-class PretrainedActiveLearner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+class PretrainedActiveLearner(
+    InteractiveCampaign, ClassifierMixin, MetaEstimatorMixin, BaseEstimator
+):
     """Active learning with a light classifier on frozen representations.
 
     All texts of the pool run through a frozen language model once. Each round fits only
@@ -133,6 +141,7 @@ class PretrainedActiveLearner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
         pool is empty.
     budget : int, default=None
         Labels in all, those of the first batch and of rows held out for validation too.
+        Like ``n_queries`` and ``stop`` it ends loops, not campaigns by hand.
     oracle : {"y"} or callable, default=None
         ``"y"`` for simulations; or ``f(indices, X_subset)``, which returns the labels,
         with the missing mark for rows to skip.
@@ -141,10 +150,12 @@ class PretrainedActiveLearner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
         :meth:`finalize`; such as a :class:`TransformerTextClassifier`.
     lp_ft : bool, default=False
         Whether the final estimator starts with the light classifier as its head
-        (linear probing, then fine-tuning).
+        (linear probing, then fine-tuning). It must be of the encoder's model, and takes
+        pooling, layer, normalisation and length from the encoder.
     refresh_every : int, default=None
         Fine-tune the encoder by the recipe of ``final_estimator`` every so many rounds
-        and encode the pool anew. None, the method of the paper, encodes once.
+        of the loop and encode the pool anew. None, the method of the paper, encodes
+        once. Campaigns by hand do not refresh.
     classes : array-like of shape (n_classes,), default=None
         All labels that may come. None takes those that were seen; in a simulation all
         of ``y``.
@@ -204,6 +215,8 @@ class PretrainedActiveLearner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
         The same as a mask.
     skipped_indices_ : ndarray of int64
         Rows that were skipped.
+    held_out_indices_ : ndarray of int64
+        Rows that ``validation=fraction`` held out.
     corrections_ : list of tuple
         Row, label before, label after, of each label that was changed.
     history_ : list of dict
@@ -354,7 +367,7 @@ class PretrainedActiveLearner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
         """Say what rows may be."""
         tags = super().__sklearn_tags__()
         if self.encoder is None:
-            model = self.classifier or LogisticRegression()
+            model = self._prototype()
             tags.input_tags.sparse = get_tags(model).input_tags.sparse
         else:
             tags.input_tags = get_tags(self.encoder).input_tags
@@ -366,7 +379,10 @@ class PretrainedActiveLearner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
     def __getstate__(self):
         state = dict(super().__getstate__())
         # Scaled vectors are made again from the representations.
-        state.pop("_scaled_pool", None)
+        for name in ("_scaled_pool", "_rounds"):
+            state.pop(name, None)
+        if not self.store_representations:
+            state.pop("representations_", None)
         return state
 
     # -- fit ----------------------------------------------------------------------
@@ -397,17 +413,17 @@ class PretrainedActiveLearner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
             If parameters or data are not valid.
         """
         self._validate_params()
+        check_settings(self, self._prototype(), has_weights=sample_weight is not None)
         self._forget()
         n_rows = self._start_pool(X)
         labels, is_missing = self._check_labels(y, n_rows)
-        weight = None
+        self._weight: np.ndarray | None = None
         if sample_weight is not None:
-            weight = _check_sample_weight(
+            self._weight = _check_sample_weight(
                 sample_weight, np.empty((n_rows, 1)), ensure_non_negative=True
             )
-        self._weight = weight
         self._seed = draw_seed(self.random_state)
-        self._fit_scaler(weight)
+        self._fit_scaler()
         self._campaign = Campaign(n_rows)
         is_simulation = isinstance(self.oracle, str)
         if is_simulation:
@@ -416,39 +432,27 @@ class PretrainedActiveLearner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
             for row in np.flatnonzero(~is_missing):
                 self._campaign.add(int(row), labels[row], "given", None)
         self._start_rounds()
-        self._validation = self._hold_out(labels, is_simulation)
+        self._judges = self._find_judges(labels, is_simulation)
+        self._judge_vectors = None
         if self.oracle is not None:
             ask = self.oracle
             if is_simulation:
                 ask = lambda rows, X: labels[rows]  # noqa: E731
-            self._loop(ask, labels)
+            try:
+                self._loop(ask, labels)
+            finally:
+                self._drop_representations()
         elif self._campaign.labels:
-            self._refit(Query(self._campaign.labeled, None, "given", "", 0.0), 0.0)
-        if not self.store_representations:
-            self._drop_representations()
+            self._refit()
+        self._drop_representations()
         return self
 
     def _forget(self) -> None:
         """Remove what an earlier fit learned."""
         for name in [n for n in vars(self) if n.endswith("_") and n[0] != "_"]:
             delattr(self, name)
-        self.__dict__.pop("_rounds", None)
-        self.__dict__.pop("_true_classes", None)
-        if self.budget is not None and self.budget < self.n_initial:
-            raise ValueError(
-                "budget must be at least n_initial. Got "
-                f"budget={self.budget} and n_initial={self.n_initial}."
-            )
-        if self.refresh_every is not None and self.final_estimator is None:
-            raise ValueError(
-                "refresh_every needs a TransformerTextClassifier as final_estimator, "
-                "whose recipe fine-tunes the encoder. Got final_estimator=None."
-            )
-        if self.initial == "stratified" and not isinstance(self.oracle, str):
-            raise ValueError(
-                "initial='stratified' needs the labels of a simulation (oracle='y'). "
-                f"Got oracle={self.oracle!r}."
-            )
+        for name in ("_rounds", "_scaled_pool", "_true_classes", "_classes"):
+            self.__dict__.pop(name, None)
 
     def _start_pool(self, X: Any) -> int:
         """Encode the pool; return how many rows it has."""
@@ -459,16 +463,13 @@ class PretrainedActiveLearner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
             self.representations_ = self._raw
         else:
             self._raw = self._raw_rows(X)
-            self.encoder_ = clone(self.encoder)
-            if getattr(self.encoder, "text_columns", None) is not None:
-                # The rows are texts or pairs by now.
-                self.encoder_.set_params(text_columns=None)
-            self.representations_ = self.encoder_.fit(self._raw).transform(self._raw)
+            self.encoder_ = clone(self.encoder).fit(self._raw)
+            self.representations_ = plain_vectors(self.encoder_.transform(self._raw))
         self.encode_seconds_ = time.perf_counter() - start
         return int(self.representations_.shape[0])
 
     def _check_numbers(self, X: Any, *, reset: bool) -> Any:
-        if isinstance(X, str) or _holds_texts(X):
+        if isinstance(X, str) or holds_texts(X):
             raise ValueError(
                 "X must hold numbers when encoder=None. Got texts: pass "
                 "encoder=PretrainedTextEncoder(model), or another transformer of texts."
@@ -478,9 +479,15 @@ class PretrainedActiveLearner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
         )
 
     def _raw_rows(self, X: Any) -> Any:
-        if get_tags(self.encoder).input_tags.string or _holds_texts(X):
+        if get_tags(self.encoder).input_tags.string or holds_texts(X):
             return as_texts(X, getattr(self.encoder, "text_columns", None))
         return X
+
+    def _rows_like_the_pool(self, X: Any) -> Any:
+        rows = self._raw_rows(X)
+        if isinstance(self._raw, list):
+            check_same_kind(self._raw[0], rows)
+        return rows
 
     def _check_labels(self, y: Any, n_rows: int) -> tuple[Any, Any]:
         if y is None:
@@ -503,35 +510,32 @@ class PretrainedActiveLearner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
                 f"{int(is_missing.sum())} of {n_rows}."
             )
         if self.classes is not None:
-            _check_known(plain_labels(labels[~is_missing].tolist()), self.classes)
+            check_known(plain_labels(labels[~is_missing].tolist()), self.classes)
         return labels, is_missing
 
     # -- vectors ------------------------------------------------------------------
 
-    def _fit_scaler(self, weight: np.ndarray | None) -> None:
-        H = self.representations_
+    def _fit_scaler(self) -> None:
+        H, weight = self.representations_, self._weight
         is_sparse = hasattr(H, "tocsr")
         scale = self.scale
         if scale == "auto":
             scale = "standard" if not is_sparse else "maxabs"
             if self.encoder is not None:
                 scale = "l2"
-        if scale is None:
-            self.scaler_ = None
+        has_unit_length = getattr(self.encoder_, "normalize", False) is True
+        self.scaler_ = None
+        if scale is None or (scale == "l2" and has_unit_length):
             return
-        if scale == "l2" and getattr(self.encoder_, "normalize", False) is True:
-            # They have length 1 already.
-            self.scaler_ = None
-            return
-        self.scaler_ = _SCALERS[scale]()
+        scaler = _SCALERS[scale]().set_output(transform="default")
         if weight is not None and not weight.all():
             # A row of weight 0 is as good as absent.
             H, weight = H[np.flatnonzero(weight)], weight[weight > 0]
         if scale == "standard":
-            self.scaler_.set_params(with_mean=not is_sparse)
-            self.scaler_.fit(H, sample_weight=weight)
+            scaler.set_params(with_mean=not is_sparse)
+            self.scaler_ = scaler.fit(H, sample_weight=weight)
         else:
-            self.scaler_.fit(H)
+            self.scaler_ = scaler.fit(H)
 
     def _scaled(self, H: Any) -> Any:
         return H if self.scaler_ is None else self.scaler_.transform(H)
@@ -542,20 +546,25 @@ class PretrainedActiveLearner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
             if not hasattr(self, "representations_"):
                 self.representations_ = self._raw
                 if self.encoder_ is not None:
-                    self.representations_ = self.encoder_.transform(self._raw)
+                    self.representations_ = plain_vectors(
+                        self.encoder_.transform(self._raw)
+                    )
             self._scaled_pool = self._scaled(self.representations_)
         return self._scaled_pool
 
     def _drop_representations(self) -> None:
-        del self.representations_
-        self.__dict__.pop("_scaled_pool", None)
-        self.__dict__.pop("_rounds", None)
+        """Drop the vectors of the pool where they are not to be stored."""
+        if self.store_representations:
+            return
+        for name in ("representations_", "_scaled_pool", "_rounds"):
+            self.__dict__.pop(name, None)
 
     def _vectors(self, X: Any) -> Any:
         """Scaled vectors of other rows."""
         if self.encoder_ is None:
             return self._scaled(self._check_numbers(X, reset=False))
-        return self._scaled(self.encoder_.transform(self._raw_rows(X)))
+        H = self.encoder_.transform(self._rows_like_the_pool(X))
+        return self._scaled(plain_vectors(H))
 
     # -- the loop -----------------------------------------------------------------
 
@@ -563,6 +572,8 @@ class PretrainedActiveLearner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
         self.history_: list[dict] = []
         self.n_rounds_ = 0
         self.stop_reason_ = ""
+        # How rows came to be asked: strategy and score; and the last query's cost.
+        self._asked_by: dict[int, tuple[str, float | None]] = {}
         self._last_query: Query | None = None
         self._pending: list[int] = []
         self._is_stale = False
@@ -587,8 +598,8 @@ class PretrainedActiveLearner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
         C = 1.0 if self.encoder is None else _C_OF_UNIT_VECTORS
         return LogisticRegression(C=C, max_iter=1000)
 
-    def _hold_out(self, labels: Any, is_simulation: bool) -> Any:
-        """Return scaled vectors and labels that score the rounds, or None."""
+    def _find_judges(self, labels: Any, is_simulation: bool) -> Any:
+        """Return raw rows, or rows of the pool, that score the rounds; their labels."""
         if self.validation is None:
             return None
         if isinstance(self.validation, tuple | list):
@@ -598,15 +609,15 @@ class PretrainedActiveLearner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
                     f"{len(self.validation)} entries instead."
                 )
             X, y = self.validation
-            y, is_missing = split_labels(y, self.missing_label)
+            y, is_missing = split_labels(y, self.missing_label, name="validation")
             if is_missing.any():
                 raise ValueError(
                     "validation must have all labels. Got "
                     f"{int(is_missing.sum())} missing ones."
                 )
-            Z = self._vectors(X)
-            check_consistent_length(Z, y)
-            return Z, plain_labels(y.tolist())
+            y = plain_labels(y.tolist(), name="validation")
+            check_consistent_length(self._vectors(X), y)
+            return X, y
         if not is_simulation:
             raise ValueError(
                 "validation must be a pair (X, y) outside a simulation, where no rows "
@@ -615,26 +626,39 @@ class PretrainedActiveLearner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
         random = self._rounds.stream(_HOLD_OUT)
         n_rows = self._campaign.n_rows
         n_held = min(max(1, round(self.validation * n_rows)), n_rows - 1)
+        if self.budget is not None and self.budget < n_held + max(1, self.n_initial):
+            raise ValueError(
+                f"budget must pay for the {n_held} rows that validation="
+                f"{self.validation} holds out and for the first batch of "
+                f"{self.n_initial}. Got budget={self.budget}."
+            )
         held = np.sort(random.permutation(n_rows)[:n_held])
         self._campaign.held_out = set(held.tolist())
-        return self._pool()[held], plain_labels(labels[held].tolist())
+        return held, plain_labels(labels[held].tolist())
+
+    def _judging(self) -> tuple[Any, np.ndarray]:
+        """Scaled vectors and labels of the rows that score."""
+        X, y = self._judges
+        if self._judge_vectors is None:
+            is_held_out = bool(self._campaign.held_out)
+            self._judge_vectors = self._pool()[X] if is_held_out else self._vectors(X)
+        return self._judge_vectors, y
 
     def _loop(self, ask: Callable, labels: Any) -> None:
-        rules = StopRules(self.stop, has_validation=self._validation is not None)
-        rounds = self._rounds
-        watched = rules.stop_set(self._campaign.n_rows, rounds.stream(_STOP_SET))
+        rules = StopRules(self.stop, has_validation=self._judges is not None)
+        watched = rules.stop_set(self._campaign.n_rows, self._rounds.stream(_STOP_SET))
         if self._campaign.labels:
-            self._refit(Query(self._campaign.labeled, None, "given", "", 0.0), 0.0)
+            self._refit()
         has_started = bool(self._campaign.labels)
         n_done = 0
         bar = tqdm(total=self.n_queries, desc="query ", disable=not self.verbose)
         with bar:
             while True:
                 reason = self._limit(n_done, has_started)
-                if not reason and rounds.classifier is not None:
+                if not reason and self._rounds.classifier is not None:
                     reason = rules.reason(
                         self.history_,
-                        lambda: rounds.classifier.predict(self._pool()[watched]),
+                        lambda: self._rounds.classifier.predict(self._pool()[watched]),
                     )
                 if reason:
                     break
@@ -675,7 +699,7 @@ class PretrainedActiveLearner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
         return self._rounds.query(n_select)
 
     def _size_of_batch(self) -> int:
-        if not self._campaign.n_asked and self.n_initial:
+        if not self._campaign.labels and self.n_initial:
             return self.n_initial
         return self.batch_size
 
@@ -700,99 +724,114 @@ class PretrainedActiveLearner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
         return Query(np.sort(rows[:n_select]), None, "stratified", "", seconds)
 
     def _ask(self, ask: Callable, query: Query) -> None:
-        self._last_query = query
+        self._remember(query)
         start = time.perf_counter()
         try:
-            answers = ask(query.rows, self._take_raw(query.rows))
-            labels, rows, skipped = self._sorted_answers(query.rows, answers, "oracle")
+            answers = self._sorted_answers(
+                query.rows, ask(query.rows, self._take_raw(query.rows)), "oracle"
+            )
         except BaseException:
             self.stop_reason_ = "oracle raised"
             raise
         seconds = time.perf_counter() - start
-        self._accept(rows, labels, skipped)
-        if len(rows):
-            self._refit(query, seconds)
+        self._accept(answers)
+        if answers.rows:
+            self._refit(oracle_seconds=seconds)
         else:
             self.n_rounds_ += 1
+
+    def _remember(self, query: Query) -> None:
+        """Keep how rows were chosen until their labels come."""
+        scores = [None] * len(query.rows) if query.scores is None else query.scores
+        for row, score in zip(query.rows.tolist(), scores, strict=True):
+            value = None if score is None else float(score)
+            self._asked_by[row] = query.strategy, value
+        self._last_query = query
 
     def _take_raw(self, rows: np.ndarray) -> Any:
         return _safe_indexing(self._raw, rows)
 
-    def _sorted_answers(self, rows, answers, name) -> tuple[list, list, list]:
-        """Return labels, their rows, and rows without one."""
-        if isinstance(answers, str) or not hasattr(answers, "__len__"):
-            answers = [answers]
-        if len(answers) != len(rows):
-            raise ValueError(
-                f"{name} must give one label for each of {len(rows)} rows. Got "
-                f"{len(answers)} instead."
-            )
-        labels = np.empty(len(answers), dtype=object)
-        labels[:] = list(answers)
-        is_missing = missing_entries(labels, self.missing_label)
-        known = labels[~is_missing].tolist()
-        if known:
-            plain = plain_labels(known)
-            before = list(self._campaign.labels.values())
-            if before:
-                plain_labels([*before[:1], *known])  # of the same kind
-            if self.classes is not None:
-                _check_known(plain, self.classes)
-        return known, rows[~is_missing].tolist(), rows[is_missing].tolist()
+    def _sorted_answers(self, rows: np.ndarray, answers: Any, name: str) -> Answers:
+        return sort_answers(
+            rows,
+            answers,
+            name,
+            before=list(self._campaign.labels.values()),
+            classes=self.classes,
+            missing_label=self.missing_label,
+        )
 
-    def _accept(self, rows: list, labels: list, skipped: list) -> None:
-        known = {}
-        query = self._last_query
-        if query is not None:
-            scores = [None] * len(query.rows) if query.scores is None else query.scores
-            known = dict(zip(query.rows.tolist(), scores, strict=True))
-        for row, label in zip(rows, labels, strict=True):
-            strategy = query.strategy if query is not None and row in known else "given"
-            score = known.get(row)
-            score = None if score is None else float(score)
-            self._campaign.add(int(row), label, strategy, score)
-            self._pending.append(int(row))
-        for row in skipped:
-            self._campaign.skip(int(row))
+    def _accept(self, answers: Answers) -> None:
+        for row, label in zip(answers.rows, answers.labels, strict=True):
+            strategy, score = self._asked_by.get(row, ("given", None))
+            self._campaign.add(row, label, strategy, score)
+            if row not in self._pending:
+                self._pending.append(row)
+        for row in answers.skipped:
+            self._campaign.skip(row)
 
-    def _refit(self, query: Query | None, oracle_seconds: float) -> None:
+    def _refit(self, oracle_seconds: float = 0.0) -> None:
         rounds = self._make_rounds()
+        campaign, query = self._campaign, self._last_query
         fit_seconds = rounds.refit()
         self.classifier_ = rounds.classifier
-        campaign = self._campaign
-        scores = None if query is None else query.scores
+        self._freeze_classes()
         indices = np.array(self._pending, dtype=np.int64)
-        if query is not None and not len(indices):
-            indices = query.rows
+        if not self.history_ and not len(indices):
+            indices = campaign.labeled
+        origins = [self._asked_by.get(row, ("given", None)) for row in indices.tolist()]
+        names = [strategy for strategy, _ in origins]
+        scores = [score for _, score in origins]
         self.history_.append(
             {
                 "round": campaign.round,
                 "n_labeled": len(campaign.labels),
                 "indices": indices,
-                "strategy": "given" if query is None else query.strategy,
+                "strategy": next((n for n in names if n != "given"), "given"),
                 "fallback": "" if query is None else query.fallback,
-                "scores": scores,
+                "scores": None if None in scores else np.array(scores),
                 "query_seconds": 0.0 if query is None else query.seconds,
                 "oracle_seconds": oracle_seconds,
                 "fit_seconds": fit_seconds,
                 "score": self._score_of_round(),
             }
         )
+        # The next entry must not book this query again.
+        self._last_query = None
         self._pending = []
         self._is_stale = False
         campaign.round += 1
         self.n_rounds_ += 1
 
+    def _freeze_classes(self) -> None:
+        """Keep the classes as they are now: labels may change before the next fit."""
+        known = self._known_classes()
+        models: list[Any] = [
+            getattr(self, name, None) for name in ("classifier_", "final_estimator_")
+        ]
+        seen = [np.asarray(m.classes_) for m in models if hasattr(m, "classes_")]
+        self._classes = np.unique(np.concatenate([known, *seen]))
+
+    def _known_classes(self) -> np.ndarray:
+        if self.classes is not None:
+            return unique_labels(self.classes)
+        if "_true_classes" in self.__dict__:
+            return np.union1d(self._true_classes, self._campaign.y)
+        return np.unique(self._campaign.y)
+
     def _score_of_round(self) -> float | None:
-        if self._validation is None:
+        if self._judges is None:
             return None
-        Z, y = self._validation
+        Z, y = self._judging()
         scorer = get_scorer(self.scoring) if isinstance(self.scoring, str) else None
-        return float((scorer or self.scoring)(self.classifier_, Z, y))
+        model = AlignedClassifier(self.classifier_, self._classes)
+        return float((scorer or self.scoring)(model, Z, y))
 
     def _refresh(self, n_done: int) -> None:
         if self.refresh_every is None or not n_done or n_done % self.refresh_every:
             return
+        if len(self.classifier_.classes_) < 2:
+            return  # nothing to tune the encoder for yet
         rows = self._campaign.labeled
         self.encoder_ = refreshed_encoder(
             self.encoder_,
@@ -802,231 +841,12 @@ class PretrainedActiveLearner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
             draw_seed(self._rounds.stream(_FINAL, n_done)),
         )
         self.representations_ = self.encoder_.transform(self._raw)
-        self.__dict__.pop("_scaled_pool", None)
-        self._fit_scaler(None)
-        classifier = self._rounds.classifier
-        del self._rounds
-        self._make_rounds().classifier = classifier
-        self._rounds.refit()
+        for name in ("_scaled_pool", "_rounds"):
+            self.__dict__.pop(name, None)
+        self._judge_vectors = None
+        self._fit_scaler()
+        self._make_rounds().refit()
         self.classifier_ = self._rounds.classifier
-
-    # -- interactive --------------------------------------------------------------
-
-    def query(
-        self, n: int | None = None, X: Any = None, return_scores: bool = False
-    ) -> Any:
-        """Choose the rows to label next; nothing changes.
-
-        Parameters
-        ----------
-        n : int, default=None
-            How many; None is ``n_initial`` for the first batch, then ``batch_size``.
-            Fewer come back when the pool has no more.
-        X : rows like those of fit, default=None
-            Choose among these instead of the pool; positions in ``X`` come back.
-        return_scores : bool, default=False
-            Whether to return the scores too.
-
-        Returns
-        -------
-        indices : ndarray of shape (n,), dtype int64
-            Positions in the pool, the first to be asked first.
-        scores : ndarray of shape (n,) or None
-            Only with ``return_scores``: higher was taken first. None where the strategy
-            has no scores.
-
-        Raises
-        ------
-        NotFittedError
-            If there is no pool yet.
-        """
-        check_is_fitted(self, "history_")
-        if n is None:
-            n = self._size_of_batch()
-        if not isinstance(n, Integral) or isinstance(n, bool) or n < 0:
-            raise ValueError(f"n must be an integer >= 0. Got {n!r} instead.")
-        if X is not None:
-            query = self._query_others(X, int(n))
-        else:
-            rounds = self._make_rounds()
-            if rounds.classifier is None and self._campaign.labels:
-                rounds.refit()
-            query = rounds.query(int(n))
-            self._last_query = query
-        return (query.rows, query.scores) if return_scores else query.rows
-
-    def _query_others(self, X: Any, n: int) -> Query:
-        others = self._vectors(X)
-        n_pool = self._campaign.n_rows
-        together = Campaign(n_pool + others.shape[0])
-        together.labels = dict(self._campaign.labels)
-        free = [row for row in range(n_pool) if row not in together.labels]
-        together.skipped = dict.fromkeys(free)
-        rounds = Rounds(
-            self,
-            self._prototype(),
-            stack(self._pool(), others),
-            together,
-            seed=self._seed,
-            sample_weight=None,
-        )
-        rounds.classifier = getattr(self, "classifier_", None)
-        query = rounds.query(n)
-        return query._replace(rows=query.rows - n_pool)
-
-    def teach(
-        self, indices: ArrayLike, labels: ArrayLike, refit: bool = True
-    ) -> PretrainedActiveLearner:
-        """Take labels of rows of the pool.
-
-        Parameters
-        ----------
-        indices : array-like of int of shape (n,)
-            Positions in the pool, from :meth:`query` or others. A row that has a label
-            is corrected.
-        labels : array-like of shape (n,)
-            Their labels; the missing mark skips a row.
-        refit : bool, default=True
-            Whether to fit the light classifier anew. False for small deliveries: the
-            next one with True uses them all.
-
-        Returns
-        -------
-        self : PretrainedActiveLearner
-            The learner.
-
-        Raises
-        ------
-        ValueError
-            If an index is not in the pool or comes twice, or a label is not known.
-        """
-        check_is_fitted(self, "history_")
-        rows = self._check_indices(indices)
-        known, taught, skipped = self._sorted_answers(rows, labels, "labels")
-        n_corrected = len(self._campaign.corrections)
-        self._accept(taught, known, skipped)
-        is_corrected = len(self._campaign.corrections) > n_corrected
-        changed = self._pending or is_corrected or self._is_stale
-        if refit and self._campaign.labels and changed:
-            self._refit(self._last_query, 0.0)
-        return self
-
-    def skip(self, indices: ArrayLike) -> PretrainedActiveLearner:
-        """Take rows out of the pool without a label.
-
-        Parameters
-        ----------
-        indices : array-like of int of shape (n,)
-            Positions in the pool. Rows with a label keep it. :meth:`teach` takes a
-            skipped row back.
-
-        Returns
-        -------
-        self : PretrainedActiveLearner
-            The learner.
-        """
-        check_is_fitted(self, "history_")
-        for row in self._check_indices(indices):
-            self._campaign.skip(int(row))
-        return self
-
-    def forget(self, indices: ArrayLike) -> PretrainedActiveLearner:
-        """Take labels or skips back: the rows are in the pool again.
-
-        Parameters
-        ----------
-        indices : array-like of int of shape (n,)
-            Positions in the pool. The light classifier is fitted anew at the next
-            :meth:`teach`.
-
-        Returns
-        -------
-        self : PretrainedActiveLearner
-            The learner.
-        """
-        check_is_fitted(self, "history_")
-        rows = self._check_indices(indices).tolist()
-        for row in rows:
-            self._campaign.forget(row)
-        self._pending = [row for row in self._pending if row not in rows]
-        self._is_stale = True
-        if not self._campaign.labels:
-            self.__dict__.pop("classifier_", None)
-            self.__dict__.pop("_rounds", None)
-        return self
-
-    def pool_rows(self, indices: ArrayLike) -> Any:
-        """Return raw rows of the pool, such as the texts of a :meth:`query`.
-
-        Parameters
-        ----------
-        indices : array-like of int of shape (n,)
-            Positions in the pool.
-
-        Returns
-        -------
-        rows : list of texts, or array-like
-            In the order of the indices.
-        """
-        check_is_fitted(self, "history_")
-        return self._take_raw(self._check_indices(indices))
-
-    def _check_indices(self, indices: ArrayLike) -> np.ndarray:
-        rows = np.atleast_1d(np.asarray(indices))
-        if rows.ndim != 1 or (rows.dtype.kind not in "iu" and rows.size):
-            raise ValueError(
-                "indices must be a sequence of positions in the pool. Got "
-                f"{indices!r:.100} instead."
-            )
-        rows = rows.astype(np.int64)
-        n_rows = self._campaign.n_rows
-        outside = rows[(rows < 0) | (rows >= n_rows)]
-        if len(outside):
-            raise ValueError(
-                f"indices must lie in [0, {n_rows - 1}], the rows of the pool. Got "
-                f"{outside[:5].tolist()}."
-            )
-        if len(np.unique(rows)) < len(rows):
-            raise ValueError("indices must be different rows. Got one of them twice.")
-        return rows
-
-    def add_to_pool(self, X: Any) -> np.ndarray:
-        """Add rows without labels to the pool.
-
-        Parameters
-        ----------
-        X : rows like those of fit
-            New rows; only they are encoded.
-
-        Returns
-        -------
-        indices : ndarray of int64
-            Their positions in the pool.
-        """
-        check_is_fitted(self, "history_")
-        self._pool()
-        if self.encoder_ is None:
-            new = H = self._check_numbers(X, reset=False)
-            H = H.astype(self.representations_.dtype)
-            self._raw = stack(self._raw, H)
-            self.representations_ = self._raw
-        else:
-            new = self._raw_rows(X)
-            H = self.encoder_.transform(new)
-            if isinstance(self._raw, list):
-                self._raw = [*self._raw, *new]
-            else:
-                self._raw = stack(np.asarray(self._raw), np.asarray(new))
-            self.representations_ = stack(self.representations_, H)
-        n_before = self._campaign.n_rows
-        self._campaign.n_rows += int(H.shape[0])
-        if self._weight is not None:
-            self._weight = np.concatenate([self._weight, np.ones(H.shape[0])])
-        self.__dict__.pop("_scaled_pool", None)
-        self.__dict__.pop("_rounds", None)
-        if not self.store_representations:
-            self._drop_representations()
-        return np.arange(n_before, self._campaign.n_rows)
 
     def finalize(self, estimator: Any = None) -> Any:
         """Fit a final estimator on the raw labelled rows.
@@ -1035,12 +855,15 @@ class PretrainedActiveLearner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
         ----------
         estimator : classifier of raw rows, default=None
             Such as a :class:`TransformerTextClassifier` of any model, also another one
-            than the encoder's. None takes ``final_estimator``.
+            than the encoder's. None takes ``final_estimator``. Weights of rows are for
+            the light classifier only.
 
         Returns
         -------
         final_estimator_ : classifier
-            The fitted estimator, kept too; predictions come from it from now on.
+            The fitted estimator, kept too; predictions come from it from now on, also
+            after further labels, until it is fitted again
+            (``predict_with="classifier"`` asks the light one).
 
         Raises
         ------
@@ -1049,7 +872,11 @@ class PretrainedActiveLearner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
         ValueError
             If there is no estimator, or ``lp_ft`` does not fit to it.
         """
-        check_is_fitted(self)
+        self._validate_params()
+        check_is_fitted(self, "history_")
+        self._check_has_labels()
+        if self._pending or self._is_stale or not hasattr(self, "classifier_"):
+            self._refit()
         prototype = self.final_estimator if estimator is None else estimator
         if prototype is None:
             raise ValueError(
@@ -1058,13 +885,16 @@ class PretrainedActiveLearner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
             )
         final = clone(prototype)
         if self.lp_ft:
+            check_probe_parts(self.encoder, final)
             final = with_probe_head(
-                final, self.encoder_, self.scaler_, self.classifier_
+                final, self.encoder, self.encoder_, self.scaler_, self.classifier_
             )
         random = self._make_rounds().stream(_FINAL, len(self._campaign.labels))
         final = set_seeds(final, random)
         rows = self._campaign.labeled
         self.final_estimator_ = final.fit(self._take_raw(rows), self._campaign.y)
+        self._freeze_classes()
+        self._drop_representations()
         return self.final_estimator_
 
     # -- predictions --------------------------------------------------------------
@@ -1079,13 +909,26 @@ class PretrainedActiveLearner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
             return self.final_estimator_
         return self.classifier_
 
+    def _check_has_labels(self) -> None:
+        if self._campaign.labels:
+            return
+        check_is_fitted(
+            self,
+            "_never",
+            msg="This %(name)s has no label yet: call query() and teach() first.",
+        )
+
     def _check_is_trained(self) -> None:
-        if hasattr(self, "history_") and not hasattr(self, "classifier_"):
-            check_is_fitted(
-                self,
-                msg="This %(name)s has no label yet: call query() and teach() first.",
-            )
-        check_is_fitted(self)
+        check_is_fitted(self, "history_")
+        if hasattr(self, "classifier_"):
+            return
+        self._check_has_labels()
+        check_is_fitted(
+            self,
+            "_never",
+            msg="This %(name)s has labels but was not fitted on them: call teach() "
+            "with refit=True, teach([], []) if there are no more.",
+        )
 
     def _model_and_input(self, X: Any) -> tuple[Any, Any]:
         self._check_is_trained()
@@ -1094,19 +937,16 @@ class PretrainedActiveLearner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
             return model, self._vectors(X)
         if self.encoder_ is None:
             return model, self._check_numbers(X, reset=False)
-        return model, self._raw_rows(X)
+        return model, self._rows_like_the_pool(X)
 
     @property
     def classes_(self) -> np.ndarray:
-        """Labels, sorted."""
-        if self.classes is not None:
-            return unique_labels(self.classes)
-        if "_true_classes" in self.__dict__:
-            return self._true_classes
-        campaign = self.__dict__.get("_campaign")
-        if campaign is None or not campaign.labels:
+        """Labels, sorted, as of the last fit."""
+        if "_classes" not in self.__dict__:
+            if "_campaign" in self.__dict__ and self.classes is not None:
+                return unique_labels(self.classes)
             raise AttributeError("There are no classes before there are labels.")
-        return np.unique(campaign.y)
+        return self._classes
 
     def predict(self, X: Any) -> np.ndarray:
         """Most probable classes.
@@ -1144,17 +984,11 @@ class PretrainedActiveLearner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
             In the order of ``classes_``; 0 for classes that have not been seen.
         """
         model, Z = self._model_and_input(X)
-        proba = model.predict_proba(Z)
-        classes = self.classes_
-        if len(model.classes_) == len(classes):
-            return proba
-        whole = np.zeros((len(proba), len(classes)), dtype=proba.dtype)
-        whole[:, np.searchsorted(classes, model.classes_)] = proba
-        return whole
+        return AlignedClassifier(model, self.classes_).predict_proba(Z)
 
     @available_if(_active_model_has("decision_function"))
     def decision_function(self, X: Any) -> np.ndarray:
-        """Scores of the active model, as it gives them.
+        """Scores of the classes.
 
         Parameters
         ----------
@@ -1163,11 +997,11 @@ class PretrainedActiveLearner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
 
         Returns
         -------
-        scores : ndarray of shape (n,) or (n, n_classes)
-            Of the classes that the model has seen.
+        scores : ndarray of shape (n,) for two classes, otherwise (n, n_classes)
+            As the active model gives them; -inf for classes that it has not seen.
         """
         model, Z = self._model_and_input(X)
-        return model.decision_function(Z)
+        return AlignedClassifier(model, self.classes_).decision_function(Z)
 
     # -- the campaign -------------------------------------------------------------
 
@@ -1190,6 +1024,13 @@ class PretrainedActiveLearner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
         return np.array(list(self._campaign_of("skipped_indices_").skipped), np.int64)
 
     @property
+    def held_out_indices_(self) -> np.ndarray:
+        """Rows of the pool that score the rounds of a simulation."""
+        return np.array(
+            sorted(self._campaign_of("held_out_indices_").held_out), np.int64
+        )
+
+    @property
     def corrections_(self) -> list[tuple]:
         """Labels that were changed."""
         return list(self._campaign_of("corrections_").corrections)
@@ -1210,165 +1051,3 @@ class PretrainedActiveLearner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
             for entry in self.history_
         ]
         return pandas.DataFrame(rows)
-
-    def labeled_data(self) -> Any:
-        """Return all labels with their rows and how they came.
-
-        Returns
-        -------
-        table : pandas.DataFrame
-            Columns index, text (or text and text_pair; row for other rows than texts),
-            label, round, strategy, score, in the order of the labels.
-        """
-        check_is_fitted(self, "history_")
-        pandas = import_optional("pandas", extra="frame", caller="labeled_data")
-        columns = ["label", "round", "strategy", "score"]
-        rows = [self._record(int(row)) for row in self._campaign.labeled]
-        table = pandas.DataFrame(rows, columns=None if rows else ["index", *columns])
-        return table.drop(columns=["skipped"], errors="ignore")
-
-    def _record(self, row: int) -> dict[str, Any]:
-        record: dict[str, Any] = {"index": row}
-        if isinstance(self._raw, list) and self._raw and _is_text(self._raw[row]):
-            text = self._raw[row]
-            if isinstance(text, str):
-                record["text"] = text
-            else:
-                record["text"], record["text_pair"] = text
-        campaign = self._campaign
-        record["label"] = campaign.labels.get(row)
-        origin = campaign.origin.get(row, (None, None, None))
-        record["round"], record["strategy"], record["score"] = origin
-        record["skipped"] = row in campaign.skipped
-        return record
-
-    def to_jsonl(
-        self, path: str | os.PathLike, indices: ArrayLike | None = None
-    ) -> None:
-        """Write rows of the campaign as JSON lines, for tools that annotate.
-
-        Parameters
-        ----------
-        path : str or path-like
-            File that is written, whole or not at all. One object a line: index, text
-            (and text_pair), label (null where there is none), round, strategy, score,
-            skipped.
-        indices : array-like of int, default=None
-            Rows, such as those of :meth:`query`. None takes all that were labelled or
-            skipped.
-        """
-        check_is_fitted(self, "history_")
-        if indices is None:
-            rows = [*self._campaign.labels, *self._campaign.skipped]
-        else:
-            rows = self._check_indices(indices).tolist()
-        _exchange.write_lines(path, (self._record(row) for row in rows))
-
-    def from_jsonl(
-        self, path: str | os.PathLike, refit: bool = True
-    ) -> PretrainedActiveLearner:
-        """Take the labels of a file that :meth:`to_jsonl` wrote and a tool filled in.
-
-        Parameters
-        ----------
-        path : str or path-like
-            Lines with index and label; lines without label are left alone, those with
-            ``"skipped": true`` are skipped. A text that is there must be that of the
-            pool.
-        refit : bool, default=True
-            Whether to fit the light classifier anew.
-
-        Returns
-        -------
-        self : PretrainedActiveLearner
-            The learner.
-
-        Raises
-        ------
-        ValueError
-            If a line is no object, lacks the index, or its text is another one; then
-            no label of the file is taken.
-        """
-        check_is_fitted(self, "history_")
-        labels: dict[int, Any] = {}
-        skipped = []
-        for number, record in _exchange.read_lines(path):
-            row = record.get("index")
-            if not isinstance(row, int) or not 0 <= row < self._campaign.n_rows:
-                raise ValueError(
-                    f"{path} must name rows of the pool by 'index', below "
-                    f"{self._campaign.n_rows}. Got {row!r} in line {number}."
-                )
-            own = self._record(row)
-            for name in ("text", "text_pair"):
-                if name in record and name in own and record[name] != own[name]:
-                    raise ValueError(
-                        f"{path} must belong to this pool. Line {number} has another "
-                        f"{name} for index {row}: {record[name]!r:.60}."
-                    )
-            if record.get("label") is not None:
-                labels[row] = record["label"]
-            elif record.get("skipped"):
-                skipped.append(row)
-        self.teach(np.array(list(labels), np.int64), list(labels.values()), refit=refit)
-        return self.skip(np.array(skipped, np.int64))
-
-    def save(self, path: str | os.PathLike) -> None:
-        """Write the learner to a file, whole or not at all.
-
-        Parameters
-        ----------
-        path : str or path-like
-            A pickle; the language model of a PretrainedTextEncoder is not in it.
-        """
-        _exchange.write_pickle(path, self)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike) -> PretrainedActiveLearner:
-        """Read a learner that :meth:`save` wrote, and go on.
-
-        Parameters
-        ----------
-        path : str or path-like
-            A file that you trust: unpickling can run any code.
-
-        Returns
-        -------
-        learner : PretrainedActiveLearner
-            As it was.
-        """
-        with open(os.path.expanduser(path), "rb") as stream:
-            learner = pickle.load(stream)
-        if not isinstance(learner, cls):
-            raise ValueError(
-                f"{path} must hold a {cls.__name__}. Got a {type(learner).__name__}."
-            )
-        return learner
-
-
-def _is_text(item: Any) -> bool:
-    return isinstance(item, str) or (
-        isinstance(item, tuple) and all(isinstance(part, str) for part in item)
-    )
-
-
-def _holds_texts(X: Any) -> bool:
-    """Say whether rows are texts by the look of the first one."""
-    if isinstance(X, list | tuple) and len(X):
-        return _is_text(X[0])
-    kind = getattr(getattr(X, "dtype", None), "kind", "")
-    if kind in ("U", "S"):
-        return True
-    if kind == "O" and getattr(X, "ndim", 0) == 1 and len(X):
-        return isinstance(np.asarray(X)[0], str)
-    return False
-
-
-def _check_known(labels: np.ndarray, classes: ArrayLike) -> None:
-    known = unique_labels(classes)
-    unknown = [label for label in np.unique(labels) if label not in known]
-    if unknown:
-        raise ValueError(
-            f"classes must hold every label. Got {unknown[:5]}, which are not among "
-            f"{known.tolist()[:20]}."
-        )

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.special import expit, softmax
 from sklearn import config_context
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.dummy import DummyClassifier
-from sklearn.utils.validation import has_fit_parameter
+from sklearn.utils.metaestimators import available_if
 
 from sklvyso.active_learning._campaign import Campaign
 from sklvyso.active_learning._strategies import INITIAL, Candidates, Choice, choose
@@ -40,6 +40,57 @@ def random_stream(seed: int, *key: int) -> np.random.RandomState:
     """Return random numbers that depend on a seed and a key only."""
     words = np.random.SeedSequence([seed, *key]).generate_state(4)
     return np.random.RandomState(words)
+
+
+class AlignedClassifier(ClassifierMixin, BaseEstimator):
+    """A fitted classifier whose columns are those of given classes.
+
+    Parameters
+    ----------
+    model : fitted classifier
+        Knows some of the classes.
+    classes : ndarray of shape (n_classes,)
+        All of them, sorted.
+    """
+
+    def __init__(self, model, classes):
+        self.model = model
+        self.classes = classes
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    @property
+    def classes_(self) -> np.ndarray:
+        """All classes."""
+        return self.classes
+
+    def predict(self, Z: Any) -> np.ndarray:
+        """Labels."""
+        return self.model.predict(Z)
+
+    @available_if(lambda self: hasattr(self.model, "predict_proba"))
+    def predict_proba(self, Z: Any) -> np.ndarray:
+        """Probabilities, 0 for classes that the model does not know."""
+        return self._spread(self.model.predict_proba(Z), 0.0)
+
+    @available_if(lambda self: hasattr(self.model, "decision_function"))
+    def decision_function(self, Z: Any) -> np.ndarray:
+        """Scores, -inf for classes that the model does not know."""
+        scores = self.model.decision_function(Z)
+        if len(self.classes) == len(self.model.classes_):
+            return scores
+        if scores.ndim == 1:
+            scores = np.column_stack([-scores, scores])
+        return self._spread(scores, -np.inf)
+
+    def _spread(self, values: np.ndarray, fill: float) -> np.ndarray:
+        known = np.asarray(self.model.classes_)
+        if np.array_equal(known, self.classes):
+            return values
+        whole = np.full((len(values), len(self.classes)), fill, dtype=values.dtype)
+        whole[:, np.searchsorted(self.classes, known)] = values
+        return whole
 
 
 class Rounds:
@@ -97,11 +148,6 @@ class Rounds:
     def _fit(self, classifier: Any, Z: Any, y: np.ndarray, rows: np.ndarray) -> Any:
         if self.sample_weight is None:
             return classifier.fit(Z, y)
-        if not has_fit_parameter(classifier, "sample_weight"):
-            raise ValueError(
-                "sample_weight needs a classifier whose fit takes it. Got "
-                f"{type(classifier).__name__}, which does not."
-            )
         return classifier.fit(Z, y, sample_weight=self.sample_weight[rows])
 
     def _committee_proba(self, rows: np.ndarray) -> np.ndarray:
@@ -161,7 +207,8 @@ class Rounds:
             pool=self.Z,
             rows=rows,
             labeled=self.campaign.labeled,
-            asked=self.campaign.asked,
+            asked=self.campaign.centres,
+            n_free=self.campaign.n_rows - len(self.campaign.asked),
             proba=None,
             committee=lambda: self._committee_proba(rows),
             random=random,

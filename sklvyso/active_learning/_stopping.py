@@ -49,6 +49,8 @@ class StopRules:
             self.function = stop
         elif stop is not None:
             raise ValueError(f"{RULES}. Got {stop!r} instead.")
+        if isinstance(stop, Mapping) and not rules:
+            raise ValueError(f"{RULES}. Got an empty dict instead.")
         unknown = set(rules) - _KEYS
         if unknown:
             raise ValueError(f"{RULES}. Got the unknown {sorted(unknown)} instead.")
@@ -59,8 +61,17 @@ class StopRules:
         if set(rules) & set(_DEFAULTS):
             both = _DEFAULTS | rules
             self.kappa = _number(both, "kappa")
+            if self.kappa is None or not -1 <= self.kappa <= 1:
+                raise ValueError(
+                    "stop['kappa'] must lie in [-1, 1], where agreement does. Got "
+                    f"{both['kappa']!r} instead."
+                )
             self.patience = _count(both, "patience")
             self.stop_set_size = _count(both, "stop_set_size")
+        if self.max_time is not None and self.max_time < 0:
+            raise ValueError(
+                f"stop['max_time'] must be seconds >= 0. Got {self.max_time} instead."
+            )
         if self.target is not None and not has_validation:
             raise ValueError(
                 "stop={'target_score': ...} needs validation=(X, y) or a fraction. Got "

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from sklvyso.active_learning._pool_rows import stack
 from sklvyso.selection import (
     badge,
     bald,
@@ -38,7 +39,9 @@ class Candidates:
     labeled : ndarray of shape (n_labeled,), dtype int64
         Those that have a label.
     asked : ndarray of int
-        Those that have been asked, skipped ones too.
+        Those that a person has seen, skipped ones too.
+    n_free : int
+        Rows of the pool that may be asked, before any was left out.
     proba : ndarray of shape (n, n_classes) or None
         Probabilities of the classes seen so far; None before there is a model.
     committee : callable
@@ -56,6 +59,7 @@ class Candidates:
     rows: np.ndarray
     labeled: np.ndarray
     asked: np.ndarray
+    n_free: int
     proba: np.ndarray | None
     committee: Callable[[], np.ndarray]
     random: np.random.RandomState
@@ -116,7 +120,8 @@ def _filtered(candidates: Candidates, n_select: int) -> np.ndarray | None:
 def _k_center(candidates: Candidates, n_select: int) -> Choice:
     kept = _filtered(candidates, n_select)
     n_others = candidates.pool.shape[0] - len(candidates.asked)
-    if kept is None and len(candidates.rows) == n_others:
+    is_whole = len(candidates.rows) == candidates.n_free == n_others
+    if kept is None and is_whole:
         return _k_center_of_pool(candidates, n_select)
     Z = candidates.Z if kept is None else candidates.Z[kept]
     n, n_asked = Z.shape[0], len(candidates.asked)
@@ -254,12 +259,3 @@ def _by_function(function: Callable, candidates: Candidates, n_select: int) -> C
         )
     positions = top_scores(scores, n_select)
     return Choice(positions, scores[positions])
-
-
-def stack(first: Any, second: Any) -> Any:
-    """Put rows under rows, sparse ones too."""
-    if hasattr(first, "tocsr"):
-        from scipy import sparse
-
-        return sparse.vstack([first, second], format="csr")
-    return np.concatenate([first, second])

@@ -3,7 +3,8 @@
 # Authors: The sklvyso developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ def as_texts(X: Any, text_columns: Any = None, *, name: str = "X") -> list[Text]
         an (n, 2) array or a data frame of two text columns.
     text_columns : str, int, sequence of one or two of them, or None, default=None
         Columns of a data frame or a table that hold the texts. None takes all columns,
-        which must then be one or two.
+        which must then be one or two. Sequences of texts or pairs have no columns.
     name : str, default="X"
         What error messages call it.
 
@@ -39,6 +40,11 @@ def as_texts(X: Any, text_columns: Any = None, *, name: str = "X") -> list[Text]
         If there are no texts, text_columns are not in the table, a text is missing, or
         pairs and single texts are mixed.
     """
+    if isinstance(X, Mapping | Set):
+        raise TypeError(
+            f"{name} must be a sequence of texts. Got a {type(X).__name__} instead: "
+            "pass one of its columns, or a list."
+        )
     if isinstance(X, str | bytes):
         raise TypeError(
             f"{name} must be a sequence of texts. Got one {type(X).__name__} instead: "
@@ -48,11 +54,7 @@ def as_texts(X: Any, text_columns: Any = None, *, name: str = "X") -> list[Text]
         return _of_columns(_frame_columns(X, text_columns, name), name)
     if getattr(X, "ndim", 1) == 2:
         return _of_columns(_array_columns(np.asarray(X), text_columns, name), name)
-    if text_columns is not None:
-        raise ValueError(
-            f"text_columns needs a table of texts. Got text_columns={text_columns!r} "
-            f"and a {type(X).__name__} of one dimension: leave it None."
-        )
+    # Without columns, rows are the texts already, such as those of a pool.
     if getattr(X, "ndim", 1) != 1:
         raise ValueError(
             f"{name} must be a sequence of texts or a table of them. Got an array of "
@@ -83,6 +85,13 @@ def _check_some(items: Sequence, name: str) -> None:
 
 def _text(item: Any, index: int, name: str) -> str:
     if isinstance(item, str):
+        try:
+            item.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise ValueError(
+                f"{name} must hold valid Unicode. Got a text with a lone surrogate at "
+                f"index {index}: use text.encode('utf-8', 'replace').decode()."
+            ) from error
         return str(item)
     if item is None or item != item or type(item).__name__ == "NAType":
         raise ValueError(
@@ -124,10 +133,11 @@ def _frame_columns(frame: Any, text_columns: Any, name: str) -> list[Sequence]:
     _check_number(wanted, text_columns, name)
     found = []
     for column in wanted:
-        if column in known:
+        is_position = isinstance(column, Integral) and not isinstance(column, bool)
+        if not isinstance(column, bool) and column in known:
             found.append(frame[column])
-        elif isinstance(column, int) and -len(known) <= column < len(known):
-            found.append(frame.iloc[:, column])
+        elif is_position and -len(known) <= column < len(known):
+            found.append(frame.iloc[:, int(column)])
         else:
             raise ValueError(
                 f"text_columns must name columns of {name}, which has {known}. Got "
@@ -141,7 +151,8 @@ def _array_columns(table: np.ndarray, text_columns: Any, name: str) -> list[Sequ
     wanted = list(range(n_columns)) if text_columns is None else _wanted(text_columns)
     _check_number(wanted, text_columns, name)
     for column in wanted:
-        if not isinstance(column, int | np.integer) or not 0 <= column < n_columns:
+        is_position = isinstance(column, Integral) and not isinstance(column, bool)
+        if not is_position or not 0 <= column < n_columns:
             raise ValueError(
                 f"text_columns must be positions below {n_columns}, the number of "
                 f"columns of {name}. Got {column!r} instead."

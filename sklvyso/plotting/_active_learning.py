@@ -114,7 +114,8 @@ class ActiveLearningDisplay:
         ----------
         estimators : mapping of str to sequence of PretrainedActiveLearner
             Name to learners that were fitted with ``validation`` and differ in their
-            seeds. Curves of unequal length are cut to the shortest.
+            seeds. Curves are cut to the numbers of labels that all of them reach and,
+            where those differ, interpolated to those of the first.
         levels : mapping of str to float, default=None
             Horizontal lines.
         score_name : str, default="score"
@@ -129,9 +130,13 @@ class ActiveLearningDisplay:
         """
         curves = {}
         for name, learners in estimators.items():
+            if not isinstance(learners, list | tuple) or not learners:
+                raise TypeError(
+                    "estimators must map names to lists of learners. Got "
+                    f"{learners!r:.80} for {name!r}."
+                )
             found = [_curve(learner) for learner in learners]
-            n = min(len(labels) for labels, _ in found)
-            curves[name] = (found[0][0][:n], [scores[:n] for _, scores in found])
+            curves[name] = _common(found)
         display = cls(curves=curves, levels=levels, score_name=score_name)
         return display.plot(ax)
 
@@ -155,7 +160,7 @@ class ActiveLearningDisplay:
         self.lines_, self.bands_ = {}, {}
         for name, (labels, scores) in self.curves.items():
             mean = scores.mean(axis=0)
-            (line,) = ax.plot(labels, mean, label=name, **{"marker": "."} | kwargs)
+            (line,) = ax.plot(labels, mean, **{"marker": ".", "label": name} | kwargs)
             self.lines_[name] = line
             if len(scores) > 1:
                 spread = scores.std(axis=0, ddof=1)
@@ -175,9 +180,24 @@ class ActiveLearningDisplay:
         return self
 
 
+def _common(found: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, list]:
+    """Return curves at the same numbers of labels."""
+    low = max(labels.min() for labels, _ in found)
+    high = min(labels.max() for labels, _ in found)
+    first = found[0][0]
+    grid = first[(first >= low) & (first <= high)]
+    if not len(grid):
+        raise ValueError(
+            "estimators of one name must have numbers of labels in common. Got runs "
+            f"that start at {low} and end at {high}."
+        )
+    return grid, [np.interp(grid, labels, scores) for labels, scores in found]
+
+
 def _name(estimator: Any) -> str:
     strategy = getattr(estimator, "strategy", "learner")
-    return strategy if isinstance(strategy, str) else strategy.__name__
+    name = getattr(strategy, "__name__", type(strategy).__name__)
+    return strategy if isinstance(strategy, str) else name
 
 
 def _curve(estimator: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -153,9 +153,9 @@ def test_cold_start_by_hand(digits):
     rows = learner.query()
     assert len(rows) == 10
     learner.teach(rows, y[rows], refit=False)
-    with pytest.raises(NotFittedError, match=r"no label yet"):
+    with pytest.raises(NotFittedError, match=r"not fitted on them: call teach\(\)"):
         learner.predict(X)
-    assert len(learner.query()) == 5  # fits by itself
+    assert len(learner.query()) == 5
     learner.teach([0 if 0 not in rows else 1], [y[0 if 0 not in rows else 1]])
     assert learner.score(X, y) > 0.4
     assert learner.history_[-1]["n_labeled"] == 11

@@ -46,8 +46,10 @@ def test_columns_are_named():
         as_texts(frame)
     with pytest.raises(ValueError, match=r"has \['id', 'q', 's'\]. Got 'x'"):
         as_texts(frame, ["q", "x"])
-    with pytest.raises(ValueError, match=r"needs a table"):
-        as_texts(TEXTS, "q")
+    assert as_texts(frame, np.int64(1)) == ["a", ""]
+    assert as_texts(TEXTS, "q") == TEXTS and as_texts(PAIRS, ["q", "s"]) == PAIRS
+    with pytest.raises(ValueError, match=r"Got True"):
+        as_texts(frame, True)
 
 
 @pytest.mark.parametrize(
@@ -60,6 +62,9 @@ def test_columns_are_named():
         (["a", 3], TypeError, r"Got 3 of type int at index 1"),
         ([("a", "b"), "c"], ValueError, r"pairs of texts throughout.*'c' at index 1"),
         (3, TypeError, r"Got a int instead"),
+        ({"text": ["a"]}, TypeError, r"Got a dict instead: pass one of its columns"),
+        ({"a", "b"}, TypeError, r"Got a set instead"),
+        (["a", "\ud800"], ValueError, r"lone surrogate at index 1"),
         (np.zeros((2, 2, 2)), ValueError, r"shape \(2, 2, 2\)"),
         (pd.Series(["a", pd.NA]), ValueError, r"missing texts"),
     ],
