@@ -18,9 +18,13 @@ if TYPE_CHECKING:
     from sklvyso.networks import NetworkClassifier
 
 _ROOM_OF = {
+    "ArtifactSimulator": "artifacts",
+    "DFTFeaturizer": "artifacts",
     "DRoPSampler": "data_pruning",
     "EffectiveSparsityPruner": "sparsity",
     "GoldilocksProbe": "curvature",
+    "GraphLaplacianFeaturizer": "artifacts",
+    "HOGFeaturizer": "artifacts",
     "ImpressLearnClassifier": "continual",
     "NetworkClassifier": "networks",
     "PretrainedActiveLearner": "active_learning",
@@ -29,6 +33,7 @@ _ROOM_OF = {
 }
 _ROOMS = (
     "active_learning",
+    "artifacts",
     "continual",
     "curvature",
     "data_pruning",
@@ -41,9 +46,13 @@ _ROOMS = (
 )
 
 __all__ = [
+    "ArtifactSimulator",
+    "DFTFeaturizer",
     "DRoPSampler",
     "EffectiveSparsityPruner",
     "GoldilocksProbe",
+    "GraphLaplacianFeaturizer",
+    "HOGFeaturizer",
     "ImpressLearnClassifier",
     "NetworkClassifier",
     "PretrainedActiveLearner",
@@ -51,6 +60,7 @@ __all__ = [
     "TransformerTextClassifier",
     "__version__",
     "active_learning",
+    "artifacts",
     "continual",
     "curvature",
     "data_pruning",

@@ -14,9 +14,13 @@ from sklearn.utils.estimator_checks import (
 
 import sklvyso
 from sklvyso import (
+    ArtifactSimulator,
+    DFTFeaturizer,
     DRoPSampler,
     EffectiveSparsityPruner,
     GoldilocksProbe,
+    GraphLaplacianFeaturizer,
+    HOGFeaturizer,
     ImpressLearnClassifier,
     NetworkClassifier,
     PretrainedActiveLearner,
@@ -114,9 +118,20 @@ INSTANCES += [
         random_state=0,
     ),
     PretrainedActiveLearner(classifier=NetworkClassifier(**SMALL), random_state=0),
+    DFTFeaturizer((8, 8)),
+    DFTFeaturizer(statistics=True),
+    HOGFeaturizer(resize=(48, 48)),
+    HOGFeaturizer(statistics=True),
+    GraphLaplacianFeaturizer(),
+    GraphLaplacianFeaturizer(("channels", "pixels", "superpixels"), n_segments=30),
 ]
-# scikit-learn's suite leaves texts out; tests/active_learning runs that of checks.py.
-OF_TEXTS = [PretrainedTextEncoder(), TransformerTextClassifier()]
+# scikit-learn's suite leaves texts and frames out; tests/active_learning runs that of
+# checks.py, tests/artifacts one of its own.
+WITHOUT_COLUMNS = [
+    ArtifactSimulator(),
+    PretrainedTextEncoder(),
+    TransformerTextClassifier(),
+]
 SAMPLERS = [e for e in INSTANCES if hasattr(e, "fit_resample")]
 
 
@@ -140,7 +155,7 @@ def expected_failed_checks(estimator):
 
 
 def test_every_public_estimator_is_checked():
-    checked = {type(e).__name__ for e in [*INSTANCES, *OF_TEXTS]}
+    checked = {type(e).__name__ for e in [*INSTANCES, *WITHOUT_COLUMNS]}
     assert checked == set(public_estimators())
 
 
@@ -165,8 +180,8 @@ def test_imbalanced_learn_checks(estimator, check):
     check(estimator)
 
 
-@pytest.mark.parametrize("estimator", OF_TEXTS, ids=lambda e: type(e).__name__)
-def test_parameter_constraints_of_text_estimators_are_complete(estimator):
+@pytest.mark.parametrize("estimator", WITHOUT_COLUMNS, ids=lambda e: type(e).__name__)
+def test_parameter_constraints_without_columns_are_complete(estimator):
     check_param_validation(type(estimator).__name__, estimator)
 
 

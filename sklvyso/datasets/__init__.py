@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from sklvyso.datasets._archive import load_image_archive
     from sklvyso.datasets._blobs import make_class_difficulty_blobs
     from sklvyso.datasets._cifar import fetch_cifar10, fetch_cifar100
+    from sklvyso.datasets._game_files import load_game_frames
+    from sklvyso.datasets._game_frames import make_game_frames
     from sklvyso.datasets._groups import make_spurious_groups
     from sklvyso.datasets._home import clear_data_home, get_data_home
     from sklvyso.datasets._idx import load_idx
@@ -35,10 +37,12 @@ _MODULE_OF = {
     "fetch_mnist": "_mnist",
     "fetch_svhn": "_svhn",
     "get_data_home": "_home",
+    "load_game_frames": "_game_files",
     "load_idx": "_idx",
     "load_image_archive": "_archive",
     "load_text_csv": "_text",
     "make_class_difficulty_blobs": "_blobs",
+    "make_game_frames": "_game_frames",
     "make_long_tailed": "_long_tail",
     "make_permuted_tasks": "_permuted_tasks",
     "make_rotated_tasks": "_rotated_tasks",
@@ -55,10 +59,12 @@ __all__ = [
     "fetch_mnist",
     "fetch_svhn",
     "get_data_home",
+    "load_game_frames",
     "load_idx",
     "load_image_archive",
     "load_text_csv",
     "make_class_difficulty_blobs",
+    "make_game_frames",
     "make_long_tailed",
     "make_permuted_tasks",
     "make_rotated_tasks",

@@ -279,7 +279,7 @@ def test_tokenizer_object_with_a_pretrained_head(tiny_model, tiny_callable, text
         ({"scoring": "acc"}, r"scoring must be the name of a scorer.*'acc'"),
         (
             {"classifier": Ridge()},
-            r"classifier must be a classifier. Got the regressor",
+            r"must be a classifier. Got the regressor",
         ),
         (
             {"classifier": VotingClassifier([("a", LogisticRegression())])},
@@ -385,8 +385,7 @@ def test_query_changes_nothing_even_before_the_first_fit(iris):
     assert len(skipped.query()) == 6
 
 
-def test_dropped_vectors_stay_dropped(iris):
-    X, y = iris
+def test_dropped_vectors_stay_dropped():
     learner = PretrainedActiveLearner(
         TfidfVectorizer(), store_representations=False, n_initial=4
     ).fit(["good film", "bad plot", "good plot", "dull"] * 5)

@@ -1,0 +1,225 @@
+"""Frames as users hold them, turned into planes on the scale 0..255.
+
+Whatever the container, a frame is (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), of which
+the fourth channel (opacity) is dropped.
+"""
+
+# Authors: The sklvyso developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import functools
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils import check_array
+
+from sklvyso.artifacts._reading import read_image
+
+# Luma of red, green and blue (ITU-R BT.601).
+LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+# A float frame made from bytes is back on whole numbers within this.
+_SNAP = 1e-3
+_CHANNELS = (1, 3, 4)
+
+
+def is_listed(X: Any) -> bool:
+    """Say whether frames come one by one: a list of arrays or paths, or an iterator."""
+    if isinstance(X, list | tuple) and len(X):
+        return isinstance(X[0], str | os.PathLike) or np.ndim(X[0]) >= 2
+    return isinstance(X, Iterator)
+
+
+def listed_frames(X: Iterable) -> list:
+    """Return arrays and paths in a list, the arrays checked."""
+    frames = [x if isinstance(x, str | os.PathLike) else check_frame(x) for x in X]
+    if not frames:
+        raise ValueError("X must hold at least one frame. Got none.")
+    return frames
+
+
+def stacked_frames(X: Any, min_size: int) -> np.ndarray:
+    """Check an array (n, H, W) or (n, H, W, C) and return it without a copy."""
+    X = check_array(X, dtype="numeric", allow_nd=True, ensure_2d=False)
+    has_channels = X.ndim == 4 and X.shape[3] in _CHANNELS
+    if X.ndim != 3 and not has_channels:
+        raise ValueError(
+            "X must be frames of shape (n, H, W) or (n, H, W, C) with C = 1, 3 or 4, "
+            f"or a list of frames. Got shape {X.shape} instead."
+        )
+    check_size(X.shape[1:], min_size)
+    return X
+
+
+def folded_frames(X: np.ndarray, input_shape: Sequence[int]) -> np.ndarray:
+    """Fold rows (n, H * W * C) into frames (n, H, W[, C])."""
+    if int(np.prod(input_shape)) != X.shape[1]:
+        raise ValueError(
+            f"input_shape={tuple(input_shape)} must multiply to the number of columns, "
+            f"{X.shape[1]}. Got {int(np.prod(input_shape))} instead."
+        )
+    return X.reshape(len(X), *input_shape)
+
+
+def check_input_shape(input_shape: Any, min_size: int) -> tuple[int, ...]:
+    """Return a frame's shape as a tuple of ints (H, W) or (H, W, C)."""
+    try:
+        shape = tuple(int(length) for length in input_shape)
+    except (TypeError, ValueError):
+        shape = ()
+    fits = len(shape) == 2 or (len(shape) == 3 and shape[2] in _CHANNELS)
+    if not fits or min(shape) < 1:
+        raise ValueError(
+            "input_shape must be (H, W) or (H, W, C) with C = 1, 3 or 4. "
+            f"Got {input_shape!r} instead."
+        )
+    check_size(shape, min_size)
+    return shape
+
+
+def check_size(shape: Sequence[int], min_size: int) -> None:
+    """Refuse frames that are too small to have a structure."""
+    if min(shape[:2]) < min_size:
+        raise ValueError(
+            f"Frames must have at least {min_size} rows and columns. "
+            f"Got frames of shape {tuple(shape)} instead; a single frame needs a "
+            "leading axis, X[np.newaxis]."
+        )
+
+
+def check_frame(frame: Any, min_size: int = 1) -> np.ndarray:
+    """Return one frame as a finite array (H, W) or (H, W, C)."""
+    frame = np.asarray(frame)
+    has_channels = frame.ndim == 3 and frame.shape[2] in _CHANNELS
+    if frame.dtype.kind not in "buif" or (frame.ndim != 2 and not has_channels):
+        raise ValueError(
+            "A frame must be numbers of shape (H, W) or (H, W, C) with C = 1, 3 or 4. "
+            f"Got shape {frame.shape} of dtype {frame.dtype} instead."
+        )
+    check_size(frame.shape, min_size)
+    if frame.dtype.kind == "f" and not np.isfinite(frame).all():
+        raise ValueError(
+            f"A frame must hold finite numbers. Got NaN or infinity in {frame.shape}."
+        )
+    return frame
+
+
+def load_frame(item: Any) -> np.ndarray:
+    """Return a frame that is an array already, or read it from its file."""
+    if isinstance(item, str | os.PathLike):
+        return check_frame(read_image(item))
+    return item
+
+
+def scale_to_bytes(dtype: np.dtype, value_range: Any) -> tuple[float, float]:
+    """Return (offset, factor) that bring values of a dtype to the scale 0..255.
+
+    Parameters
+    ----------
+    dtype : dtype
+        Of the frame.
+    value_range : {"auto"} or (low, high)
+        ``"auto"`` is [0, 1] for floats and bool, 0..65535 for uint16, 0..255 for other
+        integers. It depends on the dtype alone, so that no batch changes another.
+
+    Returns
+    -------
+    offset, factor : float
+        ``(values - offset) * factor`` lies in 0..255.
+    """
+    if not isinstance(value_range, str):
+        low, high = (float(limit) for limit in value_range)
+        return low, 255 / (high - low)
+    if dtype == np.uint16:
+        return 0.0, 255 / 65535
+    return 0.0, 255.0 if dtype.kind in "fb" else 1.0
+
+
+def check_value_range(value_range: Any) -> None:
+    """Refuse what is neither "auto" nor two increasing numbers."""
+    if isinstance(value_range, str) and value_range == "auto":
+        return
+    try:
+        low, high = (float(limit) for limit in value_range)
+        is_range = bool(np.isfinite([low, high]).all()) and low < high
+    except (TypeError, ValueError):
+        is_range = False
+    if not is_range:
+        raise ValueError(
+            "value_range must be 'auto' or (low, high) with low < high. "
+            f"Got {value_range!r} instead."
+        )
+
+
+def planes_of(frame: np.ndarray, value_range: Any = "auto") -> np.ndarray:
+    """Return a frame as planes (1 or 3, H, W), float32, contiguous, scale 0..255."""
+    if frame.ndim == 2:
+        planes = frame[np.newaxis]
+    else:
+        planes = np.moveaxis(frame[..., :3], 2, 0)
+    offset, factor = scale_to_bytes(frame.dtype, value_range)
+    if (offset, factor) == (0.0, 1.0):
+        # The strided copy is cheaper in bytes.
+        return np.ascontiguousarray(planes).astype(np.float32, copy=False)
+    values = (np.ascontiguousarray(planes, dtype=np.float64) - offset) * factor
+    # Bytes that went through [0, 1] must meet the same thresholds as bytes.
+    whole = np.rint(values)
+    return np.where(np.abs(values - whole) < _SNAP, whole, values).astype(np.float32)
+
+
+def grey_of(planes: np.ndarray) -> np.ndarray:
+    """Return the luma (H, W) of planes (C, H, W), float32."""
+    if len(planes) == 1:
+        return planes[0]
+    grey = LUMA[0] * planes[0]
+    grey += LUMA[1] * planes[1]
+    grey += LUMA[2] * planes[2]
+    return grey
+
+
+@functools.lru_cache(maxsize=64)
+def area_weights(n_in: int, n_out: int) -> sparse.csr_array:
+    """Return the matrix (n_out, n_in) that averages over cells of equal length.
+
+    Each output is the mean of the piecewise constant input over its cell, so that
+    shrinking does not alias; growing repeats values and blends at the borders.
+    """
+    edges = np.arange(n_out + 1) * (n_in / n_out)
+    cuts = np.unique(np.concatenate([edges, np.arange(n_in + 1)]).round(9))
+    middles = (cuts[1:] + cuts[:-1]) / 2
+    outputs = np.minimum((middles * n_out / n_in).astype(int), n_out - 1)
+    inputs = np.minimum(middles.astype(int), n_in - 1)
+    weights = np.diff(cuts) * n_out / n_in
+    return sparse.csr_array(
+        (weights.astype(np.float32), (outputs, inputs)), shape=(n_out, n_in)
+    )
+
+
+def shrink(plane: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Resize a plane (H, W) by area averaging, float32."""
+    if plane.shape == tuple(shape):
+        return plane
+    rows = area_weights(plane.shape[0], shape[0]) @ plane
+    columns = area_weights(plane.shape[1], shape[1])
+    return np.ascontiguousarray((columns @ rows.T).T)
+
+
+def tile_slices(
+    shape: tuple[int, int], tiles: tuple[int, int]
+) -> list[tuple[slice, slice]]:
+    """Cut a frame into (rows, columns) tiles, row by row."""
+    if tiles[0] > shape[0] or tiles[1] > shape[1]:
+        raise ValueError(
+            f"tiles={tiles} must not exceed the rows and columns of a frame. "
+            f"Got a frame of {shape[0]} x {shape[1]}."
+        )
+    edges = [
+        np.linspace(0, n, t + 1).astype(int) for n, t in zip(shape, tiles, strict=True)
+    ]
+    return [
+        (slice(top, bottom), slice(left, right))
+        for top, bottom in zip(edges[0][:-1], edges[0][1:], strict=True)
+        for left, right in zip(edges[1][:-1], edges[1][1:], strict=True)
+    ]

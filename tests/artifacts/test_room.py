@@ -1,0 +1,40 @@
+"""What importing the room loads."""
+
+import subprocess
+import sys
+
+import sklvyso.artifacts
+
+
+def test_import_loads_nothing_heavy():
+    code = (
+        "import sys, sklvyso.artifacts as a; dir(a); from sklvyso.artifacts import "
+        "iter_frames; print([m for m in ('torch', 'matplotlib', 'PIL', 'pandas')"
+        "if m in sys.modules])"
+    )
+    out = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert out.stdout.strip() == "[]"
+
+
+def test_featurizers_load_neither_torch_nor_pillow():
+    code = (
+        "import sys; from sklvyso.artifacts import *;"
+        "print([m for m in ('torch', 'matplotlib', 'PIL') if m in sys.modules])"
+    )
+    out = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert out.stdout.strip() == "[]"
+
+
+def test_every_name_is_there():
+    for name in sklvyso.artifacts.__all__:
+        assert getattr(sklvyso.artifacts, name) is not None

@@ -1,0 +1,54 @@
+"""Slow, obviously right forms of what the frame featurizers compute."""
+
+import numpy as np
+
+
+def grid_laplacian_matrix(height, width):
+    """Dense Laplacian D - A of the 4-neighbour grid."""
+    n = height * width
+    matrix = np.zeros((n, n))
+    for i in range(height):
+        for j in range(width):
+            for k, m in ((i + 1, j), (i, j + 1)):
+                if k < height and m < width:
+                    a, b = i * width + j, k * width + m
+                    matrix[a, a] += 1
+                    matrix[b, b] += 1
+                    matrix[a, b] -= 1
+                    matrix[b, a] -= 1
+    return matrix
+
+
+def channel_anomaly(planes, normalize, center):
+    """Evaluate c^T L c at each pixel with the matrix of the channel graph."""
+    mean = planes.reshape(3, -1).mean(axis=1)
+    alpha = mean.mean()
+    weights = np.zeros((3, 3))
+    for a in range(3):
+        for b in range(3):
+            if a != b:
+                weights[a, b] = 1 / (1 + ((mean[a] - mean[b]) / alpha) ** 2)
+    degree = np.diag(weights.sum(axis=1))
+    laplacian = degree - weights
+    if normalize:
+        root = np.diag(1 / np.sqrt(np.diag(degree)))
+        laplacian = root @ laplacian @ root
+    out = np.zeros(planes.shape[1:])
+    for i, j in np.ndindex(*out.shape):
+        color = planes[:, i, j] - (mean if center else 0)
+        out[i, j] = color @ laplacian @ color
+    return out
+
+
+def area_mean(plane, shape):
+    """Average over cells, by integrating the piecewise constant plane."""
+    height, width = plane.shape
+    sides = int(np.lcm(height, shape[0])), int(np.lcm(width, shape[1]))
+    fine = plane.repeat(sides[0] // height, axis=0).repeat(sides[1] // width, axis=1)
+    cells = fine.reshape(shape[0], sides[0] // shape[0], shape[1], -1)
+    return cells.mean(axis=(1, 3))
+
+
+def centred_log_spectrum(plane, eps):
+    """Whole centred plane by the complex transform."""
+    return 20 * np.log(np.abs(np.fft.fftshift(np.fft.fft2(plane))) + eps)
