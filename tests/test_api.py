@@ -50,8 +50,10 @@ def methods():
             continue
         # The hooks of a skorch callback have skorch's arguments.
         hooks = "on_" if issubclass(param.values[0], Callback) else "_"
-        for name, value in vars(param.values[0]).items():
-            if inspect.isfunction(value) and not name.startswith(("_", hooks)):
+        for name, value in inspect.getmembers(param.values[0], inspect.isfunction):
+            # Of parent classes only those that are ours.
+            is_ours = value.__module__.startswith("sklvyso")
+            if is_ours and not name.startswith(("_", hooks)):
                 yield pytest.param(value, id=f"{param.id}.{name}")
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import pickle
-from collections.abc import Callable
 from numbers import Integral
 from typing import Any, Self
 
@@ -25,35 +24,11 @@ from sklvyso.active_learning._pool_rows import (
     stack,
 )
 from sklvyso.active_learning._rounds import Query, Rounds
+from sklvyso.active_learning._state import LearnerState
 
 
-class InteractiveCampaign:
+class InteractiveCampaign(LearnerState):
     """The interactive half of :class:`PretrainedActiveLearner`."""
-
-    # What the other half has.
-    encoder_: Any
-    representations_: Any
-    _asked_by: dict
-    _campaign: Campaign
-    _is_stale: bool
-    _pending: list[int]
-    _raw: Any
-    _seed: int
-    _weight: Any
-    _accept: Callable
-    _check_numbers: Callable
-    _drop_representations: Callable
-    _make_rounds: Callable
-    _pool: Callable
-    _prototype: Callable
-    _refit: Callable
-    _remember: Callable
-    _rows_like_the_pool: Callable
-    _size_of_batch: Callable
-    _sorted_answers: Callable
-    _take_raw: Callable
-    _validate_params: Callable
-    _vectors: Callable
 
     def query(
         self, n: int | None = None, X: Any = None, return_scores: bool = False

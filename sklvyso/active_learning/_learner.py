@@ -9,8 +9,6 @@ Representations", 2024, arXiv:2402.15613.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any
 
@@ -19,16 +17,11 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import get_scorer
-from sklearn.model_selection import train_test_split
-from sklearn.preprocessing import MaxAbsScaler, Normalizer, StandardScaler
 from sklearn.utils import _safe_indexing, get_tags
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
     check_consistent_length,
     check_is_fitted,
-    validate_data,
 )
-from tqdm.auto import tqdm
 
 from sklvyso._compat import (
     HasMethods,
@@ -36,58 +29,40 @@ from sklvyso._compat import (
     StrOptions,
     _check_sample_weight,
 )
-from sklvyso._optional import import_optional
 from sklvyso.active_learning._answers import Answers, check_known, sort_answers
 from sklvyso.active_learning._campaign import Campaign
 from sklvyso.active_learning._checks import check_settings
 from sklvyso.active_learning._final_stage import (
     check_probe_parts,
-    refreshed_encoder,
     with_probe_head,
 )
 from sklvyso.active_learning._interactive import InteractiveCampaign
 from sklvyso.active_learning._labels import plain_labels, split_labels
-from sklvyso.active_learning._pool_rows import (
-    check_same_kind,
-    holds_texts,
-    plain_vectors,
-)
+from sklvyso.active_learning._loop import OracleLoop
+from sklvyso.active_learning._predicting import LearnerPredictions
 from sklvyso.active_learning._rounds import (
     _FINAL,
     _HOLD_OUT,
-    _STOP_SET,
     AlignedClassifier,
     Query,
     Rounds,
 )
-from sklvyso.active_learning._stopping import StopRules
 from sklvyso.active_learning._strategies import ALIASES, INITIAL, STRATEGIES
-from sklvyso.active_learning._texts import as_texts
+from sklvyso.active_learning._vectors import _SCALERS, PoolVectors
 from sklvyso.networks import draw_seed, set_seeds, unique_labels
 
-_SCALERS: dict[str, Callable[[], Any]] = {
-    "l2": Normalizer,
-    "standard": StandardScaler,
-    "maxabs": MaxAbsScaler,
-}
 # Of the default classifier: vectors of length 1 want weights this much larger.
 _C_OF_UNIT_VECTORS = 10.0
 
 
-def _active_model_has(method: str) -> Callable[[Any], bool]:
-    def check(learner: Any) -> bool:
-        if hasattr(learner, "classifier_"):
-            model = learner._active_model()
-        else:
-            model = learner._prototype()
-        # A single class is predicted by a dummy, which has probabilities.
-        return hasattr(model, method)
-
-    return check
-
-
 class PretrainedActiveLearner(
-    InteractiveCampaign, ClassifierMixin, MetaEstimatorMixin, BaseEstimator
+    InteractiveCampaign,
+    LearnerPredictions,
+    OracleLoop,
+    PoolVectors,
+    ClassifierMixin,
+    MetaEstimatorMixin,
+    BaseEstimator,
 ):
     """Active learning with a light classifier on frozen representations.
 
@@ -454,41 +429,6 @@ class PretrainedActiveLearner(
         for name in ("_rounds", "_scaled_pool", "_true_classes", "_classes"):
             self.__dict__.pop(name, None)
 
-    def _start_pool(self, X: Any) -> int:
-        """Encode the pool; return how many rows it has."""
-        start = time.perf_counter()
-        if self.encoder is None:
-            self.encoder_ = None
-            self._raw = self._check_numbers(X, reset=True)
-            self.representations_ = self._raw
-        else:
-            self._raw = self._raw_rows(X)
-            self.encoder_ = clone(self.encoder).fit(self._raw)
-            self.representations_ = plain_vectors(self.encoder_.transform(self._raw))
-        self.encode_seconds_ = time.perf_counter() - start
-        return int(self.representations_.shape[0])
-
-    def _check_numbers(self, X: Any, *, reset: bool) -> Any:
-        if isinstance(X, str) or holds_texts(X):
-            raise ValueError(
-                "X must hold numbers when encoder=None. Got texts: pass "
-                "encoder=PretrainedTextEncoder(model), or another transformer of texts."
-            )
-        return validate_data(
-            self, X, accept_sparse="csr", dtype=(np.float32, np.float64), reset=reset
-        )
-
-    def _raw_rows(self, X: Any) -> Any:
-        if get_tags(self.encoder).input_tags.string or holds_texts(X):
-            return as_texts(X, getattr(self.encoder, "text_columns", None))
-        return X
-
-    def _rows_like_the_pool(self, X: Any) -> Any:
-        rows = self._raw_rows(X)
-        if isinstance(self._raw, list):
-            check_same_kind(self._raw[0], rows)
-        return rows
-
     def _check_labels(self, y: Any, n_rows: int) -> tuple[Any, Any]:
         if y is None:
             if isinstance(self.oracle, str):
@@ -512,59 +452,6 @@ class PretrainedActiveLearner(
         if self.classes is not None:
             check_known(plain_labels(labels[~is_missing].tolist()), self.classes)
         return labels, is_missing
-
-    # -- vectors ------------------------------------------------------------------
-
-    def _fit_scaler(self) -> None:
-        H, weight = self.representations_, self._weight
-        is_sparse = hasattr(H, "tocsr")
-        scale = self.scale
-        if scale == "auto":
-            scale = "standard" if not is_sparse else "maxabs"
-            if self.encoder is not None:
-                scale = "l2"
-        has_unit_length = getattr(self.encoder_, "normalize", False) is True
-        self.scaler_ = None
-        if scale is None or (scale == "l2" and has_unit_length):
-            return
-        scaler = _SCALERS[scale]().set_output(transform="default")
-        if weight is not None and not weight.all():
-            # A row of weight 0 is as good as absent.
-            H, weight = H[np.flatnonzero(weight)], weight[weight > 0]
-        if scale == "standard":
-            scaler.set_params(with_mean=not is_sparse)
-            self.scaler_ = scaler.fit(H, sample_weight=weight)
-        else:
-            self.scaler_ = scaler.fit(H)
-
-    def _scaled(self, H: Any) -> Any:
-        return H if self.scaler_ is None else self.scaler_.transform(H)
-
-    def _pool(self) -> Any:
-        """Scaled vectors of the pool, kept until the learner is pickled."""
-        if "_scaled_pool" not in self.__dict__:
-            if not hasattr(self, "representations_"):
-                self.representations_ = self._raw
-                if self.encoder_ is not None:
-                    self.representations_ = plain_vectors(
-                        self.encoder_.transform(self._raw)
-                    )
-            self._scaled_pool = self._scaled(self.representations_)
-        return self._scaled_pool
-
-    def _drop_representations(self) -> None:
-        """Drop the vectors of the pool where they are not to be stored."""
-        if self.store_representations:
-            return
-        for name in ("representations_", "_scaled_pool", "_rounds"):
-            self.__dict__.pop(name, None)
-
-    def _vectors(self, X: Any) -> Any:
-        """Scaled vectors of other rows."""
-        if self.encoder_ is None:
-            return self._scaled(self._check_numbers(X, reset=False))
-        H = self.encoder_.transform(self._rows_like_the_pool(X))
-        return self._scaled(plain_vectors(H))
 
     # -- the loop -----------------------------------------------------------------
 
@@ -643,102 +530,6 @@ class PretrainedActiveLearner(
             is_held_out = bool(self._campaign.held_out)
             self._judge_vectors = self._pool()[X] if is_held_out else self._vectors(X)
         return self._judge_vectors, y
-
-    def _loop(self, ask: Callable, labels: Any) -> None:
-        rules = StopRules(self.stop, has_validation=self._judges is not None)
-        watched = rules.stop_set(self._campaign.n_rows, self._rounds.stream(_STOP_SET))
-        if self._campaign.labels:
-            self._refit()
-        has_started = bool(self._campaign.labels)
-        n_done = 0
-        bar = tqdm(total=self.n_queries, desc="query ", disable=not self.verbose)
-        with bar:
-            while True:
-                reason = self._limit(n_done, has_started)
-                if not reason and self._rounds.classifier is not None:
-                    reason = rules.reason(
-                        self.history_,
-                        lambda: self._rounds.classifier.predict(self._pool()[watched]),
-                    )
-                if reason:
-                    break
-                query = self._next_batch(labels if not has_started else None)
-                if not len(query.rows):
-                    reason = "pool exhausted"
-                    break
-                self._ask(ask, query)
-                n_done += has_started
-                has_started = True
-                self._refresh(n_done)
-                if n_done:
-                    bar.update()
-                bar.set_postfix(self._shown(), refresh=False)
-        self.stop_reason_ = reason
-        if self._campaign.labels and self.final_estimator is not None:
-            self.finalize()
-
-    def _shown(self) -> dict[str, Any]:
-        shown: dict[str, Any] = {"labels": len(self._campaign.labels)}
-        if self.history_ and self.history_[-1]["score"] is not None:
-            shown["score"] = f"{self.history_[-1]['score']:.3f}"
-        return shown
-
-    def _limit(self, n_done: int, has_started: bool) -> str:
-        if self.budget is not None and self._campaign.n_paid() >= self.budget:
-            return "budget"
-        if has_started and self.n_queries is not None and n_done >= self.n_queries:
-            return "n_queries"
-        return ""
-
-    def _next_batch(self, labels: Any) -> Query:
-        n_select = self._size_of_batch()
-        if self.budget is not None:
-            n_select = min(n_select, self.budget - self._campaign.n_paid())
-        if self.initial == "stratified" and labels is not None:
-            return self._stratified(labels, n_select)
-        return self._rounds.query(n_select)
-
-    def _size_of_batch(self) -> int:
-        if not self._campaign.labels and self.n_initial:
-            return self.n_initial
-        return self.batch_size
-
-    def _stratified(self, labels: np.ndarray, n_select: int) -> Query:
-        start = time.perf_counter()
-        rows = self._campaign.unlabeled
-        classes = np.unique(plain_labels(labels[rows].tolist()))
-        if len(classes) <= n_select < len(rows) - len(classes):
-            try:
-                rows, _ = train_test_split(
-                    rows,
-                    train_size=n_select,
-                    stratify=plain_labels(labels[rows].tolist()),
-                    random_state=self._rounds.stream(0, 0),
-                )
-            except ValueError as error:
-                raise ValueError(
-                    "initial='stratified' needs two rows of each class at least. "
-                    f"Got: {error} Use initial='random'."
-                ) from error
-        seconds = time.perf_counter() - start
-        return Query(np.sort(rows[:n_select]), None, "stratified", "", seconds)
-
-    def _ask(self, ask: Callable, query: Query) -> None:
-        self._remember(query)
-        start = time.perf_counter()
-        try:
-            answers = self._sorted_answers(
-                query.rows, ask(query.rows, self._take_raw(query.rows)), "oracle"
-            )
-        except BaseException:
-            self.stop_reason_ = "oracle raised"
-            raise
-        seconds = time.perf_counter() - start
-        self._accept(answers)
-        if answers.rows:
-            self._refit(oracle_seconds=seconds)
-        else:
-            self.n_rounds_ += 1
 
     def _remember(self, query: Query) -> None:
         """Keep how rows were chosen until their labels come."""
@@ -827,27 +618,6 @@ class PretrainedActiveLearner(
         model = AlignedClassifier(self.classifier_, self._classes)
         return float((scorer or self.scoring)(model, Z, y))
 
-    def _refresh(self, n_done: int) -> None:
-        if self.refresh_every is None or not n_done or n_done % self.refresh_every:
-            return
-        if len(self.classifier_.classes_) < 2:
-            return  # nothing to tune the encoder for yet
-        rows = self._campaign.labeled
-        self.encoder_ = refreshed_encoder(
-            self.encoder_,
-            self.final_estimator,
-            self._take_raw(rows),
-            self._campaign.y,
-            draw_seed(self._rounds.stream(_FINAL, n_done)),
-        )
-        self.representations_ = self.encoder_.transform(self._raw)
-        for name in ("_scaled_pool", "_rounds"):
-            self.__dict__.pop(name, None)
-        self._judge_vectors = None
-        self._fit_scaler()
-        self._make_rounds().refit()
-        self.classifier_ = self._rounds.classifier
-
     def finalize(self, estimator: Any = None) -> Any:
         """Fit a final estimator on the raw labelled rows.
 
@@ -896,158 +666,3 @@ class PretrainedActiveLearner(
         self._freeze_classes()
         self._drop_representations()
         return self.final_estimator_
-
-    # -- predictions --------------------------------------------------------------
-
-    def _active_model(self) -> Any:
-        has_final = hasattr(self, "final_estimator_")
-        if self.predict_with == "final" and not has_final:
-            raise ValueError(
-                "predict_with='final' needs a final estimator: call finalize() first."
-            )
-        if has_final and self.predict_with != "classifier":
-            return self.final_estimator_
-        return self.classifier_
-
-    def _check_has_labels(self) -> None:
-        if self._campaign.labels:
-            return
-        check_is_fitted(
-            self,
-            "_never",
-            msg="This %(name)s has no label yet: call query() and teach() first.",
-        )
-
-    def _check_is_trained(self) -> None:
-        check_is_fitted(self, "history_")
-        if hasattr(self, "classifier_"):
-            return
-        self._check_has_labels()
-        check_is_fitted(
-            self,
-            "_never",
-            msg="This %(name)s has labels but was not fitted on them: call teach() "
-            "with refit=True, teach([], []) if there are no more.",
-        )
-
-    def _model_and_input(self, X: Any) -> tuple[Any, Any]:
-        self._check_is_trained()
-        model = self._active_model()
-        if model is self.classifier_:
-            return model, self._vectors(X)
-        if self.encoder_ is None:
-            return model, self._check_numbers(X, reset=False)
-        return model, self._rows_like_the_pool(X)
-
-    @property
-    def classes_(self) -> np.ndarray:
-        """Labels, sorted, as of the last fit."""
-        if "_classes" not in self.__dict__:
-            if "_campaign" in self.__dict__ and self.classes is not None:
-                return unique_labels(self.classes)
-            raise AttributeError("There are no classes before there are labels.")
-        return self._classes
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Most probable classes.
-
-        Parameters
-        ----------
-        X : rows like those of fit
-            Rows.
-
-        Returns
-        -------
-        y : ndarray of shape (n,)
-            Labels.
-
-        Raises
-        ------
-        NotFittedError
-            If there is no label yet.
-        """
-        model, Z = self._model_and_input(X)
-        return model.predict(Z)
-
-    @available_if(_active_model_has("predict_proba"))
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Probabilities of the classes.
-
-        Parameters
-        ----------
-        X : rows like those of fit
-            Rows.
-
-        Returns
-        -------
-        proba : ndarray of shape (n, n_classes)
-            In the order of ``classes_``; 0 for classes that have not been seen.
-        """
-        model, Z = self._model_and_input(X)
-        return AlignedClassifier(model, self.classes_).predict_proba(Z)
-
-    @available_if(_active_model_has("decision_function"))
-    def decision_function(self, X: Any) -> np.ndarray:
-        """Scores of the classes.
-
-        Parameters
-        ----------
-        X : rows like those of fit
-            Rows.
-
-        Returns
-        -------
-        scores : ndarray of shape (n,) for two classes, otherwise (n, n_classes)
-            As the active model gives them; -inf for classes that it has not seen.
-        """
-        model, Z = self._model_and_input(X)
-        return AlignedClassifier(model, self.classes_).decision_function(Z)
-
-    # -- the campaign -------------------------------------------------------------
-
-    @property
-    def labeled_indices_(self) -> np.ndarray:
-        """Rows with a label, in the order of the labels."""
-        return self._campaign_of("labeled_indices_").labeled
-
-    @property
-    def labeled_mask_(self) -> np.ndarray:
-        """Which rows have a label."""
-        campaign = self._campaign_of("labeled_mask_")
-        mask = np.zeros(campaign.n_rows, bool)
-        mask[campaign.labeled] = True
-        return mask
-
-    @property
-    def skipped_indices_(self) -> np.ndarray:
-        """Rows that were skipped."""
-        return np.array(list(self._campaign_of("skipped_indices_").skipped), np.int64)
-
-    @property
-    def held_out_indices_(self) -> np.ndarray:
-        """Rows of the pool that score the rounds of a simulation."""
-        return np.array(
-            sorted(self._campaign_of("held_out_indices_").held_out), np.int64
-        )
-
-    @property
-    def corrections_(self) -> list[tuple]:
-        """Labels that were changed."""
-        return list(self._campaign_of("corrections_").corrections)
-
-    def _campaign_of(self, name: str) -> Campaign:
-        if "history_" not in self.__dict__:
-            raise AttributeError(f"{type(self).__name__} has no {name} before fit.")
-        return self._campaign
-
-    @property
-    def learning_curve_(self) -> Any:
-        """The history as a table."""
-        self._campaign_of("learning_curve_")
-        pandas = import_optional("pandas", extra="frame", caller="learning_curve_")
-        hidden = ("indices", "scores")
-        rows = [
-            {name: value for name, value in entry.items() if name not in hidden}
-            for entry in self.history_
-        ]
-        return pandas.DataFrame(rows)
