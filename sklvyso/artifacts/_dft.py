@@ -77,7 +77,7 @@ class DFTFeaturizer(FrameFeaturizer):
         Shape of the first frame in `fit`.
     n_features_in_ : int
         Values of a frame; not there after a list of frames.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Column names, when ``X`` was a data frame with string columns.
 
     See Also
@@ -88,7 +88,7 @@ class DFTFeaturizer(FrameFeaturizer):
     Notes
     -----
     With F the discrete Fourier transform of the frame, features are area means of
-    ``20 log(|F| + eps)``. Shifting the frame round its borders leaves |F| alone.
+    ``20 log(|F| + eps)``. Shifting the frame round its borders leaves ``|F|`` alone.
 
     References
     ----------

@@ -84,7 +84,7 @@ default=("channels", "pixels")
         Shape of the first frame in `fit`.
     n_features_in_ : int
         Values of a frame; not there after a list of frames.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Column names, when ``X`` was a data frame with string columns.
 
     See Also
