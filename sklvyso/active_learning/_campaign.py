@@ -27,6 +27,8 @@ class Campaign:
         self.held_out: set[int] = set()
         self.corrections: list[tuple[int, Any, Any]] = []
         self.round = 0
+        # Rows of one number are the same row; None where each stands for itself.
+        self.twins: np.ndarray | None = None
 
     # -- what happens -------------------------------------------------------------
 
@@ -74,8 +76,14 @@ class Campaign:
     def unlabeled(self) -> np.ndarray:
         """Rows that may be asked, ascending, int64."""
         free = np.ones(self.n_rows, bool)
-        free[self.asked] = False
-        return np.flatnonzero(free)
+        asked = self.asked
+        free[asked] = False
+        if self.twins is None:
+            return np.flatnonzero(free)
+        free &= ~np.isin(self.twins, self.twins[asked])
+        rows = np.flatnonzero(free)
+        _, first = np.unique(self.twins[rows], return_index=True)
+        return rows[np.sort(first)]
 
     @property
     def y(self) -> np.ndarray:

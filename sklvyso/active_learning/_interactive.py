@@ -233,6 +233,7 @@ class InteractiveCampaign(LearnerState):
                 self.representations_ = stack(self.representations_, H)
         n_before = self._campaign.n_rows
         self._campaign.n_rows += int(H.shape[0])
+        self._number_twins()
         if self._weight is not None:
             self._weight = np.concatenate([self._weight, np.ones(H.shape[0])])
         self.__dict__.pop("_scaled_pool", None)

@@ -137,6 +137,8 @@ class PretrainedActiveLearner(
     missing_label : object, default=np.nan
         Mark of a missing label in ``y``; NaN, None and pandas.NA stand for each other.
         ``-1`` on request: it is an ordinary label otherwise.
+    deduplicate : bool, default=False
+        Whether equal texts are asked for once. They are encoded once in any case.
     prefilter : float, default=None
         ``"k_center"``, ``"badge"`` and ``"cluster_margin"`` look only at the
         ``prefilter * batch_size`` rows of smallest margin, >= 1.
@@ -270,6 +272,7 @@ class PretrainedActiveLearner(
         "refresh_every": [Interval(Integral, 1, None, closed="left"), None],
         "classes": ["array-like", None],
         "missing_label": "no_validation",  # type: ignore[dict-item]
+        "deduplicate": ["boolean"],
         "prefilter": [Interval(Real, 1, None, closed="left"), None],
         "pool_subsample": [Interval(Integral, 1, None, closed="left"), None],
         "committee_size": [Interval(Integral, 2, None, closed="left")],
@@ -300,6 +303,7 @@ class PretrainedActiveLearner(
         refresh_every: int | None = None,
         classes: ArrayLike | None = None,
         missing_label: Any = np.nan,
+        deduplicate: bool = False,
         prefilter: float | None = None,
         pool_subsample: int | None = None,
         committee_size: int = 8,
@@ -326,6 +330,7 @@ class PretrainedActiveLearner(
         self.refresh_every = refresh_every
         self.classes = classes
         self.missing_label = missing_label
+        self.deduplicate = deduplicate
         self.prefilter = prefilter
         self.pool_subsample = pool_subsample
         self.committee_size = committee_size
@@ -400,6 +405,7 @@ class PretrainedActiveLearner(
         self._seed = draw_seed(self.random_state)
         self._fit_scaler()
         self._campaign = Campaign(n_rows)
+        self._number_twins()
         is_simulation = isinstance(self.oracle, str)
         if is_simulation:
             self._true_classes = np.unique(plain_labels(labels.tolist()))
@@ -428,6 +434,18 @@ class PretrainedActiveLearner(
             delattr(self, name)
         for name in ("_rounds", "_scaled_pool", "_true_classes", "_classes"):
             self.__dict__.pop(name, None)
+
+    def _number_twins(self) -> None:
+        """Tell the campaign which texts are equal, if it is to know."""
+        if not self.deduplicate:
+            return
+        if not isinstance(self._raw, list):
+            raise ValueError(
+                "deduplicate=True needs texts. Got rows of another kind, a "
+                f"{type(self._raw).__name__}."
+            )
+        numbers = {text: i for i, text in enumerate(dict.fromkeys(self._raw))}
+        self._campaign.twins = np.array([numbers[text] for text in self._raw])
 
     def _check_labels(self, y: Any, n_rows: int) -> tuple[Any, Any]:
         if y is None:

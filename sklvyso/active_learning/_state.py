@@ -62,6 +62,7 @@ class LearnerState:
     _fit_scaler: Callable
     _make_rounds: Callable
     _model_and_input: Callable
+    _number_twins: Callable
     _pool: Callable
     _prototype: Callable
     _raw_rows: Callable

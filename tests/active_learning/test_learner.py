@@ -449,6 +449,24 @@ def test_labeled_data_and_curve(tiny_model, texts):
     assert curve["score"].between(0, 1).all()
 
 
+def test_equal_texts_are_asked_once_on_request(tiny_model):
+    X = ["good film", "bad plot", "good film", "dull", "bad plot", "good film"] * 3
+    encoder = PretrainedTextEncoder(tiny_model)
+    plain = PretrainedActiveLearner(encoder, n_initial=20).fit(X)
+    assert len(plain.query()) == 18
+    learner = plain.set_params(deduplicate=True).fit(X)
+    rows = learner.query()
+    assert sorted(X[i] for i in rows) == ["bad plot", "dull", "good film"]
+    learner.teach(rows[:1], ["x"])
+    assert {X[i] for i in learner.query(9)} == {X[i] for i in rows[1:]}
+    learner.skip(rows[1:])
+    assert len(learner.query()) == 0
+    learner.add_to_pool(["dull", "a story"])
+    assert [X[i] if i < 18 else i for i in learner.query()] == [19]
+    with pytest.raises(ValueError, match=r"deduplicate=True needs texts"):
+        PretrainedActiveLearner(deduplicate=True).fit(np.eye(3))
+
+
 def test_representations_may_be_dropped(tiny_model, texts):
     X, y = texts
     params = {"encoder": PretrainedTextEncoder(tiny_model), **SMALL}
