@@ -174,6 +174,9 @@ class ActiveLearningDisplay:
                 )
         for name, level in self.levels.items():
             self.lines_[name] = ax.axhline(level, label=name, color="0.5", ls="--")
+            # A level within the limits so far would lie on the frame.
+            ax.update_datalim([(labels[0], level)])
+        ax.autoscale_view()
         ax.set_xlabel("labels")
         ax.set_ylabel(self.score_name)
         ax.legend(frameon=False)

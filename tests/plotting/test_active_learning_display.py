@@ -45,6 +45,14 @@ def test_several_runs_are_cut_to_the_shortest_and_averaged(learners):
     assert display.ax_.get_ylabel() == "accuracy"
 
 
+def test_levels_do_not_lie_on_the_frame():
+    curves = {"a": ([10, 20], [[0.2, 0.8], [0.3, 0.83]])}
+    for level in (0.05, 0.86, 0.99):
+        display = ActiveLearningDisplay(curves=curves, levels={"all": level}).plot()
+        low, high = display.ax_.get_ylim()
+        assert low + 0.02 * (high - low) < level < high - 0.02 * (high - low)
+
+
 def test_what_has_no_curve():
     X, y = load_digits(return_X_y=True)
     with pytest.raises(ValueError, match=r"fit it with validation"):
