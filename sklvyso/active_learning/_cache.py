@@ -21,11 +21,14 @@ FILE_NAME = "representations-1.sqlite3"
 _SECONDS_TO_WAIT = 60.0
 # SQLite's smallest limit on the variables of a statement is 999.
 _KEYS_AT_ONCE = 500
+# A table by row number: one by key would spread large rows over pages of their own.
 _TABLE = """
 CREATE TABLE IF NOT EXISTS vectors (
     key BLOB PRIMARY KEY, truncated INTEGER, checksum INTEGER, vector BLOB
-) WITHOUT ROWID
+)
 """
+# Bytes; several vectors fill a page well. It counts when the file is made.
+_PAGE_SIZE = 16_384
 
 
 class Entry(NamedTuple):
@@ -135,6 +138,7 @@ class VectorCache:
         connection = sqlite3.connect(self.path, timeout=_SECONDS_TO_WAIT)
         try:
             with contextlib.suppress(sqlite3.OperationalError):
+                connection.execute(f"PRAGMA page_size={_PAGE_SIZE}")
                 # Readers do not wait for writers; read-only folders stay as they are.
                 connection.execute("PRAGMA journal_mode=WAL")
                 connection.execute("PRAGMA synchronous=NORMAL")

@@ -12,29 +12,26 @@ import threading
 import time
 import warnings
 from collections.abc import Sequence
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
-from sklvyso._compat import Interval, StrOptions
+from sklvyso._compat import StrOptions
 from sklvyso.active_learning._backbone import (
     Backbone,
     find_model,
     fingerprint_backbone,
     fingerprint_folder,
     in_evaluation_mode,
-    load_backbone,
-    resolve_layers,
     resolve_max_length,
 )
 from sklvyso.active_learning._cache import Entry, VectorCache, text_key
-from sklvyso.active_learning._pooling import POOLINGS
+from sklvyso.active_learning._language_model import LanguageModelEstimator
 from sklvyso.active_learning._texts import Text, as_texts
 from sklvyso.active_learning._tokens import TokenRows, pad, tokenize
 from sklvyso.networks import resolve_device
@@ -52,7 +49,7 @@ _DTYPES = {
 }
 
 
-class PretrainedTextEncoder(TransformerMixin, BaseEstimator):
+class PretrainedTextEncoder(TransformerMixin, LanguageModelEstimator):
     """Vectors of texts from a frozen pretrained language model.
 
     The model is never trained: ``fit`` reads what it is, ``transform`` runs each
@@ -63,7 +60,7 @@ class PretrainedTextEncoder(TransformerMixin, BaseEstimator):
     - Texts are a list, array or Series of str; pairs are two-tuples, an (n, 2) array or
       a data frame of two columns.
     - Equal texts are encoded once; batches hold texts of similar length. A vector does
-      not depend on the other texts beyond rounding (about 1e-6).
+      not depend on the other texts beyond rounding in single precision.
     - The language model is loaded when a text is not in the cache, and is never part of
       a pickle: the copy loads it again.
 
@@ -133,7 +130,7 @@ class PretrainedTextEncoder(TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    The cache is one SQLite file, 1.7 kB a text at 384 features. Vectors are kept before
+    The cache is one SQLite file, 1.8 kB a text at 384 features. Vectors are kept before
     they are normalised.
 
     References
@@ -151,22 +148,10 @@ class PretrainedTextEncoder(TransformerMixin, BaseEstimator):
     """
 
     _parameter_constraints: dict[str, list] = {
-        "model": [str, os.PathLike, callable, None],
-        "tokenizer": [str, os.PathLike, callable, None],
-        "pooling": [StrOptions({*POOLINGS, "pooler"})],
-        "layer": [Integral, tuple, list],
-        "normalize": ["boolean"],
-        "max_length": [Interval(Integral, 2, None, closed="left"), None],
-        "text_columns": [str, Integral, "array-like", None],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "device": [str, torch.device],
+        **LanguageModelEstimator._parameter_constraints,
         "dtype": [StrOptions(set(_DTYPES))],
         "cache_dir": [str, os.PathLike, None],
         "on_truncation": [StrOptions({"ignore", "warn", "error"})],
-        "local_files_only": ["boolean"],
-        "revision": [str, None],
-        "trust_remote_code": ["boolean"],
-        "verbose": ["verbose"],
     }
 
     def __init__(
@@ -206,13 +191,6 @@ class PretrainedTextEncoder(TransformerMixin, BaseEstimator):
         self.trust_remote_code = trust_remote_code
         self.verbose = verbose
 
-    def __sklearn_tags__(self):
-        """Say that rows are texts."""
-        tags = super().__sklearn_tags__()
-        tags.input_tags.string = True
-        tags.input_tags.two_d_array = False
-        return tags
-
     def __getstate__(self):
         state = dict(super().__getstate__())
         # The model is on disk, and a lock does not pickle.
@@ -249,11 +227,7 @@ class PretrainedTextEncoder(TransformerMixin, BaseEstimator):
             pooler.
         """
         self._validate_params()
-        if self.model is None:
-            raise ValueError(
-                "model must be the folder or the hub name of a pretrained model, or a "
-                "callable that returns (tokenizer, module). Got None instead."
-            )
+        self._check_model()
         resolve_device(self.device)
         if self.cache_dir is not None and Path(self.cache_dir).expanduser().is_file():
             raise ValueError(
@@ -321,9 +295,6 @@ class PretrainedTextEncoder(TransformerMixin, BaseEstimator):
 
     # -- the model ----------------------------------------------------------------
 
-    def _layers(self) -> int | tuple[int, ...]:
-        return resolve_layers(self.layer)
-
     def _read_model(self) -> None:
         """Set the fingerprint and the width, without loading weights if possible."""
         self.__dict__.pop("fingerprint_", None)
@@ -386,14 +357,7 @@ class PretrainedTextEncoder(TransformerMixin, BaseEstimator):
         lock = self.__dict__.setdefault("_lock", threading.Lock())
         with lock:
             if "_backbone" not in self.__dict__:
-                self._backbone = load_backbone(
-                    self.model,
-                    tokenizer=self.tokenizer,
-                    revision=self.revision,
-                    local_files_only=self.local_files_only,
-                    trust_remote_code=self.trust_remote_code,
-                    caller=type(self).__name__,
-                )
+                self._backbone = self._load()
                 self._check_unchanged()
         return self._backbone
 

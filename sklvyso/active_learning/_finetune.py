@@ -11,7 +11,6 @@ from __future__ import annotations
 import copy
 import functools
 import math
-import os
 from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
@@ -19,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sklvyso._compat import Interval, StrOptions
@@ -27,14 +26,12 @@ from sklvyso._optional import import_optional
 from sklvyso.active_learning._backbone import (
     Backbone,
     find_model,
-    load_backbone,
     load_tokenizer,
     quiet_loading,
-    resolve_layers,
     resolve_max_length,
 )
 from sklvyso.active_learning._labels import plain_labels, split_labels
-from sklvyso.active_learning._pooling import POOLINGS
+from sklvyso.active_learning._language_model import LanguageModelEstimator
 from sklvyso.active_learning._text_net import (
     ClipGradient,
     PretrainedHeadModule,
@@ -64,7 +61,7 @@ from sklvyso.networks import (
 _CHUNK = 4096
 
 
-class TransformerTextClassifier(ClassifierMixin, BaseEstimator):
+class TransformerTextClassifier(ClassifierMixin, LanguageModelEstimator):
     """Pretrained transformer, fine-tuned on labelled texts.
 
     The whole language model is trained, with a linear head on its pooled states. The
@@ -124,8 +121,8 @@ class TransformerTextClassifier(ClassifierMixin, BaseEstimator):
     dropout : float, default=0.1
         Dropout before the head, in [0, 1).
     freeze_embeddings : bool, default=False
-        Keep the table of words as it is. In small models it holds half of all weights:
-        a step takes three quarters of the time.
+        Keep the table of words as it is. In small models it holds half of all weights,
+        and steps take less time.
     freeze_layers : int, default=0
         Lowest layers that are kept as they are, together with all embeddings.
     class_weight : dict or "balanced", default=None
@@ -204,20 +201,13 @@ class TransformerTextClassifier(ClassifierMixin, BaseEstimator):
     """
 
     _parameter_constraints: dict[str, list] = {
-        "model": [str, os.PathLike, callable, None],
-        "tokenizer": [str, os.PathLike, callable, None],
-        "pooling": [StrOptions({*POOLINGS, "pooler"})],
-        "layer": [Integral, tuple, list],
-        "normalize": ["boolean"],
+        **LanguageModelEstimator._parameter_constraints,
         "head": [StrOptions({"linear", "pretrained"})],
         "init_head": [tuple, list, None],
-        "text_columns": [str, Integral, "array-like", None],
-        "max_length": [Interval(Integral, 2, None, closed="left"), None],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "min_steps": [Interval(Integral, 0, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
         "warmup_ratio": [Interval(Real, 0, 1, closed="both")],
         "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
         "dropout": [Interval(Real, 0, 1, closed="left")],
@@ -228,12 +218,7 @@ class TransformerTextClassifier(ClassifierMixin, BaseEstimator):
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "patience": [Interval(Integral, 1, None, closed="left")],
         "precision": [StrOptions({"float32", "bf16", "fp16"})],
-        "device": [str, torch.device],
-        "local_files_only": ["boolean"],
-        "revision": [str, None],
-        "trust_remote_code": ["boolean"],
         "random_state": ["random_state"],
-        "verbose": ["verbose"],
     }
 
     classes_: np.ndarray
@@ -304,13 +289,6 @@ class TransformerTextClassifier(ClassifierMixin, BaseEstimator):
         self.trust_remote_code = trust_remote_code
         self.random_state = random_state
         self.verbose = verbose
-
-    def __sklearn_tags__(self):
-        """Say that rows are texts."""
-        tags = super().__sklearn_tags__()
-        tags.input_tags.string = True
-        tags.input_tags.two_d_array = False
-        return tags
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "net_")
@@ -432,11 +410,7 @@ class TransformerTextClassifier(ClassifierMixin, BaseEstimator):
     # -- the parts of fit ---------------------------------------------------------
 
     def _check_data(self, X, y, sample_weight):
-        if self.model is None:
-            raise ValueError(
-                "model must be the folder or the hub name of a pretrained model, or a "
-                "callable that returns (tokenizer, module). Got None instead."
-            )
+        self._check_model()
         texts = as_texts(X, self.text_columns)
         if y is None:
             raise ValueError("y must be the labels of the texts. Got None instead.")
@@ -466,14 +440,7 @@ class TransformerTextClassifier(ClassifierMixin, BaseEstimator):
         if self.head == "pretrained":
             module = PretrainedHeadModule(self._with_pretrained_head(n_outputs))
         else:
-            backbone = load_backbone(
-                self.model,
-                tokenizer=self.tokenizer,
-                revision=self.revision,
-                local_files_only=self.local_files_only,
-                trust_remote_code=self.trust_remote_code,
-                caller=type(self).__name__,
-            )
+            backbone = self._load()
             layer = self._layers()
             backbone.check_output(self.pooling, layer)
             module = TextModule(
@@ -488,9 +455,6 @@ class TransformerTextClassifier(ClassifierMixin, BaseEstimator):
                 set_head(module, *self._checked_head())
         freeze(module, embeddings=self.freeze_embeddings, n_layers=self.freeze_layers)
         return module
-
-    def _layers(self) -> int | tuple[int, ...]:
-        return resolve_layers(self.layer)
 
     def _checked_head(self) -> tuple[np.ndarray, np.ndarray]:
         head: Any = self.init_head
@@ -515,9 +479,7 @@ class TransformerTextClassifier(ClassifierMixin, BaseEstimator):
                 "head='pretrained'."
             )
         if callable(self.model):
-            backbone = load_backbone(
-                self.model, tokenizer=self.tokenizer, caller=type(self).__name__
-            )
+            backbone = self._load()
             return _private_copy(backbone, is_shared=True)
         transformers = import_optional(
             "transformers", extra="text", caller=type(self).__name__
@@ -553,7 +515,6 @@ class TransformerTextClassifier(ClassifierMixin, BaseEstimator):
             input_shape=(2, 1),
             n_outputs=len(self.classes_),
             device=device,
-            # The fused step of the CPU takes a fifth off a step.
             optimizer=functools.partial(torch.optim.AdamW, fused=True),
             optimizer__param_groups=_without_decay(module),
             weight_decay=self.weight_decay,

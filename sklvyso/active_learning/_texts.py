@@ -73,11 +73,6 @@ def as_texts(X: Any, text_columns: Any = None, *, name: str = "X") -> list[Text]
     return [_text(item, i, name) for i, item in enumerate(items)]
 
 
-def take(texts: Sequence[Text], indices: np.ndarray) -> list[Text]:
-    """Return some of the texts."""
-    return [texts[int(i)] for i in indices]
-
-
 def _check_some(items: Sequence, name: str) -> None:
     if not len(items):
         raise ValueError(f"{name} must hold at least one text. Got 0 samples instead.")

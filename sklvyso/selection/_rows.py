@@ -21,6 +21,16 @@ Rows: TypeAlias = np.ndarray | csr_array
 def as_rows(Z: ArrayLike | Any) -> Rows:
     """Return features as an array, or as CSR if sparse, without a needless copy.
 
+    Parameters
+    ----------
+    Z : array-like or sparse matrix of shape (n, d)
+        Features of any real dtype; what error messages call "Z".
+
+    Returns
+    -------
+    rows : ndarray or csr_array of shape (n, d)
+        Of the dtype of `Z`.
+
     Raises
     ------
     TypeError

@@ -373,6 +373,17 @@ def test_three_processes_fill_one_cache(tiny_model, tmp_path):
     np.testing.assert_allclose(H, plain, atol=1e-5)
 
 
+def test_an_entry_takes_little_more_than_its_vector(tmp_path):
+    cache = VectorCache(tmp_path)
+    vectors = np.random.default_rng(0).random((4000, 384), dtype=np.float32)
+    for start in range(0, 4000, 500):
+        rows = range(start, start + 500)
+        keys = [text_key(b"f", str(row)) for row in rows]
+        cache.write(keys, [Entry(vectors[row], False) for row in rows])
+    n_bytes = sum(file.stat().st_size for file in tmp_path.iterdir())
+    assert n_bytes / 4000 < 1.2 * 4 * 384
+
+
 def test_entries_of_another_width_do_not_count(tmp_path):
     cache = VectorCache(tmp_path)
     vector = np.arange(3, dtype=np.float32)
