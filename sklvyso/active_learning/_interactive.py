@@ -163,8 +163,6 @@ class InteractiveCampaign(LearnerState):
         for row in rows:
             self._campaign.forget(row)
         self._pending = [row for row in self._pending if row not in rows]
-        for row in rows:
-            self._asked_by.pop(row, None)
         self._is_stale = True
         if not self._campaign.labels:
             self.__dict__.pop("classifier_", None)
