@@ -13,6 +13,7 @@ BENCHMARKS = (
     "continual_speed",
     "selection",
     "text_encoding",
+    "artifacts",
 )
 
 

@@ -192,6 +192,7 @@ class DFTFeaturizer(FrameFeaturizer):
             planes = grey_of(planes)[np.newaxis]
         elif len(planes) == 1:
             planes = np.repeat(planes, 3, axis=0)
+        planes = planes.astype(np.float32, copy=False)
         return np.concatenate([self._describe_plane(plane) for plane in planes])
 
     def _describe_plane(self, plane: np.ndarray) -> np.ndarray:

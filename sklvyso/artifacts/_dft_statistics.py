@@ -12,6 +12,8 @@ import functools
 import numpy as np
 from scipy import fft, ndimage
 
+from sklvyso.artifacts._frames import row_strips
+from sklvyso.artifacts._key_sums import KeySums
 from sklvyso.artifacts._profiles import quantiles
 
 _RINGS = 16
@@ -58,27 +60,21 @@ def dft_statistics(grey: np.ndarray) -> np.ndarray:
         by its variance, in natural logarithms.
     """
     spectrum = fft.rfft2(grey)
-    border = _smooth_part(grey)
-    total = float(np.sqrt(np.mean(np.abs(border) ** 2)))
-    spectrum -= border
+    border_power = _subtract_smooth_part(spectrum, grey)
     spectrum[0, 0] = 0
     power = spectrum.real**2
     power += spectrum.imag**2
     mean_power = float(power.mean()) + 1e-6 * grey.size
-    border_share = total / np.sqrt(mean_power)
-    log_power = np.log(power / mean_power + 1e-6)
-    rings, angles, bands, weights = _places(*grey.shape)
-    ring_sums = np.bincount(rings, weights, minlength=_RINGS + 1)[:_RINGS]
-    flat = log_power.ravel()
-    means = _mean(rings, weights, flat, ring_sums)
-    residual = flat - np.append(means, 0.0)[rings]
+    border_share = np.sqrt(border_power / mean_power)
+    power /= np.float32(mean_power)
+    power += np.float32(1e-6)
+    log_power = np.log(power, out=power)
+    rings, directions = _places(*grey.shape)
+    means = rings.means(log_power)
+    residual = log_power.ravel()
+    residual -= rings.spread(means.astype(np.float32))
     residual[0] = 0  # the mean of the frame is no part of its spectrum
-    variances = _mean(rings, weights, residual**2, ring_sums)
-    values = [*means, *variances]
-    for band in (1, 2):
-        key = np.where(bands == band, angles, _ANGLES)
-        sums = np.bincount(key, weights, minlength=_ANGLES + 1)[:_ANGLES]
-        values += _mean(key, weights, residual, sums).tolist()
+    values = [*means, *rings.means(residual * residual), *directions.means(residual)]
     plane = residual.reshape(log_power.shape)
     for axis in (1, 0):
         values += _marginal_peaks(plane.mean(axis=axis))
@@ -87,35 +83,46 @@ def dft_statistics(grey: np.ndarray) -> np.ndarray:
         values += _marginal_peaks(line)
     values += _axis_excess(plane, grey.shape)
     values += quantiles(residual, _TAILS).tolist()
-    values += [float(np.mean(residual > 3.0)), float(np.mean(residual > 5.0))]
-    values += _trend(means, ring_sums)
+    values += [np.count_nonzero(residual > cut) / residual.size for cut in (3, 5)]
+    values += _trend(means, rings.totals)
     values.append(np.log1p(border_share))
     return np.asarray(values, dtype=np.float32)
 
 
-def _smooth_part(grey: np.ndarray) -> np.ndarray:
-    """Return the spectrum of what jumps from border to opposite border cause.
+def _subtract_smooth_part(spectrum: np.ndarray, grey: np.ndarray) -> float:
+    """Take away what jumps from border to opposite border cause; return its power.
 
     The jumps live on four lines, so that one-dimensional transforms suffice.
     """
-    height, width = grey.shape
     rows = fft.rfft(grey[-1] - grey[0])
-    columns = fft.fft(grey[:, -1] - grey[:, 0])
-    u, v = np.arange(height), np.arange(width // 2 + 1)
+    columns = fft.fft(grey[:, -1] - grey[:, 0])[:, None]
+    row_phase, column_phase, inverse = _border_factors(*grey.shape)
+    total = 0.0
+    for strip in row_strips(spectrum.shape):
+        smooth = row_phase[strip] * rows
+        smooth += columns[strip] * column_phase
+        smooth *= inverse[strip]
+        spectrum[strip] -= smooth
+        total += float(np.vdot(smooth, smooth).real)
+    return total / spectrum.size
+
+
+@functools.lru_cache(maxsize=4)
+def _border_factors(
+    height: int, width: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Phases of the two pairs of borders, and the inverse Laplacian, 0 for the mean."""
+    u, v = np.arange(height)[:, None], np.arange(width // 2 + 1)
     row_phase = (1 - np.exp(2j * np.pi * u / height)).astype(np.complex64)
     column_phase = (1 - np.exp(2j * np.pi * v / width)).astype(np.complex64)
-    jumps = row_phase[:, None] * rows + columns[:, None] * column_phase
-    cosines = 2 * np.cos(2 * np.pi * u / height)[:, None]
-    cosines = (cosines + 2 * np.cos(2 * np.pi * v / width) - 4).astype(np.float32)
-    cosines[0, 0] = 1
-    smooth = jumps / cosines
-    smooth[0, 0] = 0
-    return smooth
+    cosines = 2 * np.cos(2 * np.pi * u / height) + 2 * np.cos(2 * np.pi * v / width) - 4
+    cosines[0, 0] = np.inf
+    return row_phase, column_phase, (1 / cosines).astype(np.float32)
 
 
-@functools.lru_cache(maxsize=16)
-def _places(height: int, width: int) -> tuple[np.ndarray, ...]:
-    """Ring, angle, band and weight of each frequency of the half plane, flat."""
+@functools.lru_cache(maxsize=4)
+def _places(height: int, width: int) -> tuple[KeySums, KeySums]:
+    """Rings, and directions in each of two bands, of the half plane's frequencies."""
     u = fft.fftfreq(height)[:, None]
     v = fft.rfftfreq(width)[None, :]
     radius = np.hypot(u, v)
@@ -125,19 +132,16 @@ def _places(height: int, width: int) -> tuple[np.ndarray, ...]:
     angles = np.floor(np.arctan2(u, v) * (_ANGLES / np.pi) + 1e-6).astype(np.int32)
     bands = np.digitize(radius, [0.02, 0.15, 0.5]).astype(np.int32)
     bands[(np.abs(u) * height < 0.5) | (np.abs(v) * width < 0.5)] = 0
+    is_known = (bands == 1) | (bands == 2)
+    directions = np.where(
+        is_known, (bands - 1) * _ANGLES + angles % _ANGLES, 2 * _ANGLES
+    )
     # Frequencies whose mirror is not in the half plane count twice.
     weights = np.full(radius.shape, 2.0)
     weights[:, 0] = 1
     if width % 2 == 0:
         weights[:, -1] = 1
-    return rings.ravel(), (angles % _ANGLES).ravel(), bands.ravel(), weights.ravel()
-
-
-def _mean(
-    key: np.ndarray, weights: np.ndarray, values: np.ndarray, sums: np.ndarray
-) -> np.ndarray:
-    totals = np.bincount(key, weights * values, minlength=len(sums) + 1)
-    return totals[: len(sums)] / np.maximum(sums, 1e-9)
+    return KeySums(rings, _RINGS, weights), KeySums(directions, 2 * _ANGLES, weights)
 
 
 def _marginal_peaks(profile: np.ndarray) -> list[float]:

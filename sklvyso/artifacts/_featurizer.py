@@ -29,7 +29,7 @@ class FrameFeaturizer(TransformerMixin, BaseEstimator):
     """Base of transformers that describe each frame by itself.
 
     Subclasses implement ``_names(shape)`` and ``_describe(planes)`` for the planes
-    (1 or 3, H, W) of one frame or tile, and list their parameters.
+    (1 or 3, H, W), bytes or float32, of one frame or tile, and list their parameters.
     """
 
     _parameter_constraints: dict[str, list] = {

@@ -23,6 +23,8 @@ LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 # A float frame made from bytes is back on whole numbers within this.
 _SNAP = 1e-3
 _CHANNELS = (1, 3, 4)
+# Pixels of a strip: a few strips of float32 fit the second-level cache.
+_STRIP = 1 << 15
 
 
 def is_listed(X: Any) -> bool:
@@ -154,29 +156,82 @@ def check_value_range(value_range: Any) -> None:
 
 
 def planes_of(frame: np.ndarray, value_range: Any = "auto") -> np.ndarray:
-    """Return a frame as planes (1 or 3, H, W), float32, contiguous, scale 0..255."""
-    if frame.ndim == 2:
-        planes = frame[np.newaxis]
-    else:
-        planes = np.moveaxis(frame[..., :3], 2, 0)
+    """Return a frame as contiguous planes (1 or 3, H, W) on the scale 0..255.
+
+    Parameters
+    ----------
+    frame : ndarray of shape (H, W) or (H, W, C)
+        See :func:`check_frame`.
+    value_range : {"auto"} or (low, high), default="auto"
+        See :func:`scale_to_bytes`.
+
+    Returns
+    -------
+    planes : ndarray of shape (1 or 3, H, W), uint8 or float32
+        Bytes where all values are whole and within 0..255: arithmetic on them is
+        several times as fast, but wraps.
+    """
+    planes = frame[np.newaxis] if frame.ndim == 2 else np.moveaxis(frame[..., :3], 2, 0)
+    planes = np.ascontiguousarray(planes)
     offset, factor = scale_to_bytes(frame.dtype, value_range)
-    if (offset, factor) == (0.0, 1.0):
-        # The strided copy is cheaper in bytes.
-        return np.ascontiguousarray(planes).astype(np.float32, copy=False)
-    values = (np.ascontiguousarray(planes, dtype=np.float64) - offset) * factor
-    # Bytes that went through [0, 1] must meet the same thresholds as bytes.
-    whole = np.rint(values)
-    return np.where(np.abs(values - whole) < _SNAP, whole, values).astype(np.float32)
+    if (offset, factor) != (0.0, 1.0):
+        values = (planes.astype(np.float64) - offset) * factor
+        # Bytes that went through [0, 1] must meet the same thresholds as bytes.
+        whole = np.rint(values)
+        planes = np.where(np.abs(values - whole) < _SNAP, whole, values)
+    if planes.dtype != np.uint8:
+        planes = _bytes_if_whole(planes.astype(np.float32))
+    return planes
+
+
+def _bytes_if_whole(planes: np.ndarray) -> np.ndarray:
+    # The first row alone tells most frames that are not whole.
+    for part in (planes[:, :1], planes):
+        if part.min() < 0 or part.max() > 255 or (part != np.rint(part)).any():
+            return planes
+    return planes.astype(np.uint8)
 
 
 def grey_of(planes: np.ndarray) -> np.ndarray:
-    """Return the luma (H, W) of planes (C, H, W), float32."""
+    """Return the luma (H, W) of planes (C, H, W), float32, contiguous."""
     if len(planes) == 1:
-        return planes[0]
-    grey = LUMA[0] * planes[0]
-    grey += LUMA[1] * planes[1]
-    grey += LUMA[2] * planes[2]
+        return np.ascontiguousarray(planes[0], dtype=np.float32)
+    grey = np.empty(planes.shape[1:], dtype=np.float32)
+    for rows in row_strips(grey.shape):
+        strip = grey[rows]
+        np.multiply(planes[0, rows], LUMA[0], out=strip)
+        strip += LUMA[1] * planes[1, rows]
+        strip += LUMA[2] * planes[2, rows]
     return grey
+
+
+def row_strips(
+    shape: Sequence[int], n_overlap: int = 0, multiple: int = 1
+) -> Iterator[slice]:
+    """Cut rows into strips that fit the processor's cache.
+
+    A chain of element-wise operations on a strip is several times as fast as on a
+    large frame, where each of them waits for the memory.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Rows and columns.
+    n_overlap : int, default=0
+        Rows that a strip shares with the next one. Results of a stencil that is
+        ``n_overlap + 1`` rows high then follow each other without gaps.
+    multiple : int, default=1
+        Strips start at multiples of this.
+
+    Yields
+    ------
+    rows : slice
+        None for frames of at most `n_overlap` rows.
+    """
+    n_rows = max(1, _STRIP // (multiple * max(1, shape[1]))) * multiple
+    n_starts = shape[0] - n_overlap
+    for start in range(0, n_starts, n_rows):
+        yield slice(start, min(start + n_rows, n_starts) + n_overlap)
 
 
 @functools.lru_cache(maxsize=64)
@@ -199,6 +254,8 @@ def area_weights(n_in: int, n_out: int) -> sparse.csr_array:
 
 def shrink(plane: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Resize a plane (H, W) by area averaging, float32."""
+    if plane.dtype == np.uint8:
+        plane = plane.astype(np.float32)
     if plane.shape == tuple(shape):
         return plane
     rows = area_weights(plane.shape[0], shape[0]) @ plane

@@ -6,7 +6,7 @@
 import numpy as np
 
 from sklvyso.artifacts._gradients import gradients, orientation_histograms
-from sklvyso.artifacts._profiles import PROFILE_NAMES, profile_peaks
+from sklvyso.artifacts._profiles import PROFILE_NAMES, largest, profile_peaks
 
 _BINS = 18
 _LEVELS = ("all", "strong", "strongest")
@@ -49,11 +49,10 @@ def hog_statistics(planes: np.ndarray) -> np.ndarray:
     cells = orientation_histograms(
         row_step, column_step, magnitude, _BINS, _cell_size(shape)
     )
-    strengths = np.partition(magnitude, -max(1, magnitude.size // 20), axis=None)
-    cut = max(float(strengths[-max(1, magnitude.size // 20)]), 1.0)
-    is_strong = magnitude >= cut
+    n_strong = max(1, magnitude.size // 20)
+    cut, places = largest(magnitude.ravel(), n_strong, floor=1.0)
     rows, columns, weights = (
-        array[is_strong] for array in (row_step, column_step, magnitude)
+        array.ravel()[places] for array in (row_step, column_step, magnitude)
     )
     strong = _direction_histogram(rows, columns, None)
     is_top = weights >= 2 * cut
@@ -73,10 +72,13 @@ def hog_statistics(planes: np.ndarray) -> np.ndarray:
     coherence = cells.max(axis=2) / (energy + 1.0)
     values += np.log1p(np.quantile(energy, _CELL_QUANTILES) / mean).tolist()
     values += np.quantile(coherence, _CELL_QUANTILES).tolist()
-    values += profile_peaks(np.abs(row_step).mean(axis=1), 0.1 * mean)
-    values += profile_peaks(np.abs(column_step).mean(axis=0), 0.1 * mean)
-    root_mean = np.sqrt(np.mean(magnitude**2)) + 1e-3
-    values += [mean / root_mean, float(np.mean(magnitude < 0.1 * mean))]
+    for axis, step in enumerate((row_step, column_step)):
+        profile = np.abs(step).mean(axis=1 - axis, dtype=np.float32)
+        values += profile_peaks(profile, 0.1 * mean)
+    flat = magnitude.ravel()
+    root_mean = np.sqrt(np.vdot(flat, flat) / flat.size) + 1e-3
+    weak_share = np.count_nonzero(flat < 0.1 * mean) / flat.size
+    values += [mean / root_mean, weak_share]
     return np.asarray(values, dtype=np.float32)
 
 

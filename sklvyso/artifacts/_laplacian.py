@@ -12,22 +12,20 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sklvyso._compat import Interval, StrOptions
 from sklvyso.artifacts import (
     _frames,
     _laplacian_channels,
+    _laplacian_moments,
     _laplacian_pixels,
     _laplacian_superpixels,
 )
 from sklvyso.artifacts._featurizer import FrameFeaturizer
 
-GRAPHS = {
-    "channels": _laplacian_channels.NAMES,
-    "pixels": _laplacian_pixels.NAMES,
-    "superpixels": _laplacian_superpixels.NAMES,
-}
+GRAPHS = ("channels", "pixels", "weighted_pixels", "superpixels")
 
 
 class GraphLaplacianFeaturizer(FrameFeaturizer):
@@ -37,6 +35,8 @@ class GraphLaplacianFeaturizer(FrameFeaturizer):
       unusual ones fill a row or a column.
     - ``"pixels"``: jumps that line up, dots, strokes of one pixel, flat fills,
       sharpness and the graph's own spectrum.
+    - ``"weighted_pixels"``: how the spectrum of the normalised Laplacian is spread
+      when pixels of different colours are tied loosely; of the shrunken frame.
     - ``"superpixels"``: spectrum of the adjacency graph of regions; slower.
 
     Numbers do not depend on the size of the frame.
@@ -45,8 +45,8 @@ class GraphLaplacianFeaturizer(FrameFeaturizer):
 
     Parameters
     ----------
-    graph : {"channels", "pixels", "superpixels"} or tuple of them, \
-default=("channels", "pixels")
+    graph : {"channels", "pixels", "weighted_pixels", "superpixels"} or tuple of \
+them, default=("channels", "pixels")
         Which graphs.
     normalize : bool, default=False
         Use the normalised channel Laplacian: the report, not its code.
@@ -60,6 +60,13 @@ default=("channels", "pixels")
         By how many pixels unusual ones grow; "auto" is a fiftieth of the rows.
     n_segments : int, default=400
         Superpixels to aim at.
+    n_moments : int, default=30
+        Order of the highest Chebyshev moment of the graph of weighted pixels.
+    n_probes : int, default=8
+        Random vectors that its moments are estimated with.
+    random_state : int, RandomState instance or None, default=None
+        Determines those vectors, together with the shape of a frame; no other graph
+        is random.
     preset : {"paper"}, default=None
         "paper" is the channel graph with the parameters of the reference code.
     tiles : (int, int), default=None
@@ -99,12 +106,23 @@ default=("channels", "pixels")
     ``w_ab = 1 / (1 + ((mu_a - mu_b) / alpha)**2)`` from the channel means and alpha
     their mean. Grey frames have no anomalies.
 
+    Weighted pixels are those of the frame at 120 rows at most, neighbours tied by
+    ``exp(-d**2 / (2 * s**2))`` with d their distance in colour and s its mean over the
+    frame, plus 1. Of their normalised Laplacian L features are the even Chebyshev
+    moments ``trace(T_k(L - I)) / n`` by stochastic estimation [3]_ (odd ones are 0 on
+    a grid), heat traces ``trace(exp(-t * L)) / n``, and the shares of eigenvalues in
+    eight bins from 0 to 1, which those from 1 to 2 mirror [4]_.
+
     References
     ----------
     .. [1] Davarmanesh et al., "Automating Artifact Detection in Video Games", arXiv
        2011.15103, 2020.
     .. [2] Verdoja, Grangetto, "Graph Laplacian for Image Anomaly Detection", Machine
        Vision and Applications, 2020.
+    .. [3] Hutchinson, "A Stochastic Estimator of the Trace of the Influence Matrix for
+       Laplacian Smoothing Splines", Communications in Statistics, 1990.
+    .. [4] Weisse et al., "The kernel polynomial method", Reviews of Modern Physics 78,
+       2006.
 
     Examples
     --------
@@ -124,6 +142,9 @@ default=("channels", "pixels")
         "n_std": [Interval(Real, 0, None, closed="left")],
         "dilation": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
         "n_segments": [Interval(Integral, 2, None, closed="left")],
+        "n_moments": [Interval(Integral, 2, None, closed="left")],
+        "n_probes": [Interval(Integral, 1, None, closed="left")],
+        "random_state": ["random_state"],
         "preset": [StrOptions({"paper"}), None],
         **FrameFeaturizer._parameter_constraints,
     }
@@ -138,6 +159,9 @@ default=("channels", "pixels")
         n_std: float = 2.0,
         dilation: int | str = "auto",
         n_segments: int = 400,
+        n_moments: int = 30,
+        n_probes: int = 8,
+        random_state: Any = None,
         preset: str | None = None,
         tiles: tuple[int, int] | None = None,
         pool: str = "max+mean",
@@ -154,6 +178,9 @@ default=("channels", "pixels")
         self.n_std = n_std
         self.dilation = dilation
         self.n_segments = n_segments
+        self.n_moments = n_moments
+        self.n_probes = n_probes
+        self.random_state = random_state
         self.preset = preset
         self.tiles = tiles
         self.pool = pool
@@ -194,6 +221,8 @@ default=("channels", "pixels")
                 f"graph must be one of {list(GRAPHS)}, or a tuple of different ones. "
                 f"Got {self.graph!r} instead."
             )
+        random = check_random_state(self.random_state)
+        self._seed = int(random.randint(np.iinfo(np.int32).max))
 
     def _graphs(self) -> tuple[str, ...]:
         if self.preset == "paper":
@@ -201,7 +230,13 @@ default=("channels", "pixels")
         return (self.graph,) if isinstance(self.graph, str) else tuple(self.graph)
 
     def _names(self, shape: tuple[int, ...]) -> list[str]:
-        return [f"laplacian_{g}_{name}" for g in self._graphs() for name in GRAPHS[g]]
+        names = {
+            "channels": _laplacian_channels.NAMES,
+            "pixels": _laplacian_pixels.NAMES,
+            "weighted_pixels": _laplacian_moments.moment_names(self.n_moments),
+            "superpixels": _laplacian_superpixels.NAMES,
+        }
+        return [f"laplacian_{g}_{name}" for g in self._graphs() for name in names[g]]
 
     def _anomaly(self, planes: np.ndarray) -> np.ndarray:
         is_paper = self.preset == "paper"
@@ -217,6 +252,10 @@ default=("channels", "pixels")
     def _describe_graph(self, graph: str, planes: np.ndarray) -> np.ndarray:
         if graph == "superpixels":
             return _laplacian_superpixels.superpixel_statistics(planes, self.n_segments)
+        if graph == "weighted_pixels":
+            return _laplacian_moments.moment_statistics(
+                planes, self.n_moments, self.n_probes, self._seed
+            )
         if graph == "pixels":
             return _laplacian_pixels.pixel_statistics(planes, _frames.grey_of(planes))
         threshold, n_std, dilation = self.threshold, self.n_std, self.dilation

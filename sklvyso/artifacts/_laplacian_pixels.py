@@ -11,6 +11,15 @@ import functools
 import numpy as np
 from scipy import fft
 
+from sklvyso.artifacts._frames import row_strips
+from sklvyso.artifacts._key_sums import KeySums
+from sklvyso.artifacts._masks import count_columns, count_rows, share, tile_means
+from sklvyso.artifacts._pixel_marks import (
+    column_strokes,
+    dots,
+    row_strokes,
+    second_differences,
+)
 from sklvyso.artifacts._profiles import (
     PROFILE_NAMES,
     QUANTILE_NAMES,
@@ -22,6 +31,8 @@ from sklvyso.artifacts._profiles import (
 _AXES = ("rows", "columns")
 _PERIOD_NAMES = ("peak", "second", "flatness")
 _TILE = 16
+# By which a jump exceeds the jumps beside it.
+_JUMP = 12
 _SPECTRUM_BANDS = 8
 
 NAMES = [
@@ -66,12 +77,14 @@ def grid_laplacian(plane: np.ndarray) -> np.ndarray:
         They sum to zero; times the plane they sum to the squared edge differences.
     """
     values = np.zeros_like(plane)
-    step = np.diff(plane, axis=0)
-    values[:-1] -= step
-    values[1:] += step
-    step = np.diff(plane, axis=1)
-    values[:, :-1] -= step
-    values[:, 1:] += step
+    for rows in row_strips(plane.shape, 1):
+        step, out = np.diff(plane[rows], axis=0), values[rows]
+        out[:-1] -= step
+        out[1:] += step
+    for rows in row_strips(plane.shape):
+        step, out = np.diff(plane[rows], axis=1), values[rows]
+        out[:, :-1] -= step
+        out[:, 1:] += step
     return values
 
 
@@ -96,17 +109,16 @@ def grid_spectrum(plane: np.ndarray, n_bands: int = _SPECTRUM_BANDS) -> np.ndarr
     energy = fft.dctn(plane, norm="ortho")
     energy *= energy
     energy[0, 0] = 0
-    bands = _eigenvalue_bands(*plane.shape, n_bands)
-    sums = np.bincount(bands, energy.ravel(), minlength=n_bands)
+    sums = _eigenvalue_bands(*plane.shape, n_bands).sums(energy)
     return sums / max(float(sums.sum()), 1e-3 * plane.size)
 
 
-@functools.lru_cache(maxsize=16)
-def _eigenvalue_bands(height: int, width: int, n_bands: int) -> np.ndarray:
+@functools.lru_cache(maxsize=4)
+def _eigenvalue_bands(height: int, width: int, n_bands: int) -> KeySums:
     rows = 2 - 2 * np.cos(np.pi * np.arange(height) / height)
     columns = 2 - 2 * np.cos(np.pi * np.arange(width) / width)
     places = np.sqrt(rows[:, None] + columns) * (n_bands / np.sqrt(8))
-    return np.minimum(places.astype(np.int32), n_bands - 1).ravel()
+    return KeySums(np.minimum(places.astype(np.int32), n_bands - 1), n_bands)
 
 
 def pixel_statistics(planes: np.ndarray, grey: np.ndarray) -> np.ndarray:
@@ -114,9 +126,9 @@ def pixel_statistics(planes: np.ndarray, grey: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    planes : ndarray of shape (C, H, W), float32
+    planes : ndarray of shape (C, H, W), uint8 or float32
         Scale 0..255.
-    grey : ndarray of shape (H, W), float32
+    grey : ndarray of shape (H, W), float32, contiguous
         Its luma.
 
     Returns
@@ -126,45 +138,42 @@ def pixel_statistics(planes: np.ndarray, grey: np.ndarray) -> np.ndarray:
         its pixels.
     """
     sizes = [_jump_sizes(planes, axis) for axis in (0, 1)]
-    profiles = [sizes[0].mean(axis=1), sizes[1].mean(axis=0)]
+    profiles = [sizes[axis].mean(axis=1 - axis, dtype=np.float32) for axis in (0, 1)]
     contrast = float(sum(p.mean() if p.size else 0.0 for p in profiles)) / 2 + 1.0
-    laplacian = grid_laplacian(grey)
     values: list[float] = []
-    for profile in profiles:
-        values += profile_peaks(profile, 0.2 * contrast)
     # A second difference stands for a line of one pixel, a first one for an edge.
-    for axis in (0, 1):
-        second = np.abs(np.diff(grey, 2, axis=axis)).mean(axis=1 - axis)
-        values += profile_peaks(second, 0.2 * contrast)
+    for profile in (*profiles, *second_differences(grey)):
+        values += profile_peaks(profile, 0.2 * contrast)
     for profile in profiles:
         values += _periods(profile)
-    jumps = [_jump_shares(sizes[0]), _jump_shares(sizes[1].T)]
-    values += [jump[0] for jump in jumps] + [jump[1] for jump in jumps]
-    strokes = [_strokes(grey), _strokes(grey.T)]
-    values += [stroke[0] for stroke in strokes] + [stroke[1] for stroke in strokes]
-    values += _isolated(grey)
-    equal = [size == 0 for size in sizes]
-    values += [float(e.mean()) if e.size else 0.0 for e in equal]
-    values += _flat_shares(equal, grey.shape)
+    jumps = [_jump_shares(sizes[axis], axis) for axis in (0, 1)]
+    strokes = [row_strokes(grey), column_strokes(grey)]
+    for pairs in (jumps, strokes):
+        values += [pair[0] for pair in pairs] + [pair[1] for pair in pairs]
+    values += dots(grey)
+    values += _flat_shares([size == 0 for size in sizes], grey.shape)
     values += _color_shares(planes)
-    absolute = np.abs(laplacian)
-    scale = float(absolute.mean()) + 0.5
-    values += np.log1p(quantiles(absolute, QUANTILES) / scale).tolist()
-    values.append(np.log(scale))
-    variances = _tile_means(laplacian**2) / scale**2
-    values += np.log1p(np.quantile(variances, (0, 0.1, 0.5, 0.9, 1))).tolist()
-    values.append(float(np.mean(variances < 0.1 * np.median(variances) + 1e-6)))
+    values += _sharpness(grid_laplacian(grey))
     values += grid_spectrum(grey).tolist()
     return np.asarray(values, dtype=np.float32)
 
 
 def _jump_sizes(planes: np.ndarray, axis: int) -> np.ndarray:
     """Return the largest channel's absolute difference of neighbours."""
-    largest = np.abs(np.diff(planes[0], axis=axis))
+    largest = _differences(planes[0], axis)
     for plane in planes[1:]:
-        step = np.diff(plane, axis=axis)
-        np.maximum(largest, np.abs(step, out=step), out=largest)
+        np.maximum(largest, _differences(plane, axis), out=largest)
     return largest
+
+
+def _differences(plane: np.ndarray, axis: int) -> np.ndarray:
+    if axis == 0:
+        first, second = plane[:-1], plane[1:]
+    else:
+        first, second = plane[:, :-1], plane[:, 1:]
+    differences = np.maximum(first, second)
+    differences -= np.minimum(first, second)  # bytes do not wrap
+    return differences
 
 
 def _periods(profile: np.ndarray) -> list[float]:
@@ -178,80 +187,66 @@ def _periods(profile: np.ndarray) -> list[float]:
     return [np.log1p(top[0] / mean), np.log1p(top[1] / mean), float(flatness)]
 
 
-def _jump_shares(size: np.ndarray) -> tuple[float, float]:
+def _jump_shares(size: np.ndarray, axis: int) -> tuple[float, float]:
     """Lines along which the jump exceeds the jumps on both sides: tears and blocks."""
-    if size.shape[0] < 3:
+    if size.shape[axis] < 3:
         return 0.0, 0.0
-    is_jump = size[1:-1] > np.maximum(size[:-2], size[2:]) + 12
-    shares = np.sort(is_jump.mean(axis=1))[::-1]
+    if axis == 0:
+        before, middle, after = size[:-2], size[1:-1], size[2:]
+    else:
+        before, middle, after = size[:, :-2], size[:, 1:-1], size[:, 2:]
+    sides = np.maximum(before, after)
+    excess = np.maximum(middle, sides)
+    excess -= sides  # bytes do not wrap
+    count = count_rows if axis == 0 else count_columns
+    shares = np.sort(count(excess > _JUMP))[::-1] / max(1, size.shape[1 - axis])
     return float(shares[0]), float(shares[min(9, len(shares) - 1)])
 
 
-def _strokes(grey: np.ndarray) -> tuple[float, float]:
-    """Strokes one pixel high: unlike above and below, like the pixel to the left."""
-    if grey.shape[0] < 3 or grey.shape[1] < 2:
-        return 0.0, 0.0
-    middle, above, below = grey[1:-1], grey[:-2], grey[2:]
-    is_line = np.abs(middle - above) > 20
-    is_line &= np.abs(middle - below) > 20
-    is_line &= np.abs(above - below) < 15
-    is_line &= (middle > above) == (middle > below)
-    is_stroke = is_line[:, 1:] & is_line[:, :-1]
-    is_stroke &= np.abs(middle[:, 1:] - middle[:, :-1]) < 10
-    return float(is_stroke.mean()), float(is_stroke.mean(axis=1).max())
-
-
-def _isolated(grey: np.ndarray) -> list[float]:
-    """Pixels unlike their four neighbours, which agree: dots."""
-    if min(grey.shape) < 3:
-        return [0.0, 0.0]
-    middle = grey[1:-1, 1:-1]
-    sides = (grey[:-2, 1:-1], grey[2:, 1:-1], grey[1:-1, :-2], grey[1:-1, 2:])
-    high = np.maximum(np.maximum(sides[0], sides[1]), np.maximum(sides[2], sides[3]))
-    low = np.minimum(np.minimum(sides[0], sides[1]), np.minimum(sides[2], sides[3]))
-    mean = (sides[0] + sides[1] + sides[2] + sides[3]) / 4
-    is_dot = (np.abs(middle - mean) > 30) & (high - low < 25)
-    tiles = _tile_means(is_dot.astype(np.float32), 4 * _TILE)
-    return [float(is_dot.mean()), float(tiles.max())]
-
-
 def _flat_shares(equal: list[np.ndarray], shape: tuple[int, ...]) -> list[float]:
-    """Pixels equal to the next ones in both directions; tiles made of such pixels."""
+    """Pixels equal to the next one each way, or both ways; tiles of the latter."""
+    shares = [share(mask) for mask in equal]
     if min(shape) < 2:
-        return [0.0, 0.0]
-    is_flat = (equal[0][:, :-1] & equal[1][:-1]).astype(np.float32)
-    return [float(is_flat.mean()), float(np.mean(_tile_means(is_flat) > 0.9))]
+        return [*shares, 0.0, 0.0]
+    is_flat = equal[0][:, :-1] & equal[1][:-1]
+    return [*shares, share(is_flat), share(tile_means(is_flat, _TILE) > 0.9)]
+
+
+def _sharpness(laplacian: np.ndarray) -> list[float]:
+    """Quantiles of the sizes, and of the tiles' variances, relative to the mean size.
+
+    Overwrites the Laplacian.
+    """
+    absolute = np.abs(laplacian, out=laplacian)
+    scale = float(absolute.mean()) + 0.5
+    sizes = np.log1p(quantiles(absolute, QUANTILES) / scale)
+    absolute *= absolute
+    variances = tile_means(absolute, _TILE) / scale**2
+    spread = np.log1p(np.quantile(variances, (0, 0.1, 0.5, 0.9, 1)))
+    is_smooth = variances < 0.1 * np.median(variances) + 1e-6
+    return [*sizes, np.log(scale), *spread, share(is_smooth)]
 
 
 def _color_shares(planes: np.ndarray) -> list[float]:
     """How much of the frame the most frequent colours have, and extremes."""
+    if planes.dtype != np.uint8:
+        planes = np.clip(planes, 0, 255)
     high, low = planes.max(axis=0), planes.min(axis=0)
-    codes = np.zeros(high.shape, dtype=np.int32)
+    extremes = [share(high - low > 180), share(high < 12), share(low > 243)]
+    codes = np.zeros(high.shape, dtype=np.uint16)
     for plane in planes:
-        codes = codes * 32 + np.clip(plane, 0, 255).astype(np.int32) // 8
+        codes <<= 5
+        codes |= plane.astype(np.uint8, copy=False) >> 3
     counts = np.bincount(codes.ravel())
     top = int(counts.argmax())
     digits = [top // 32**i % 32 * 8 for i in range(len(planes))]
-    share = counts[top] / codes.size
+    top_share = counts[top] / codes.size
     n_colors = np.count_nonzero(counts) / codes.size
     counts[top] = 0
     return [
-        share,
+        top_share,
         (max(digits) - min(digits)) / 255,
         counts.max() / codes.size,
         np.log(n_colors + 1e-6),
-        float(np.mean(high - low > 180)),
-        float(np.mean(high < 12)),
-        float(np.mean(low > 243)),
+        *extremes,
     ]
-
-
-def _tile_means(plane: np.ndarray, side: int = _TILE) -> np.ndarray:
-    """Means over tiles; what is left beyond the last whole tile joins it."""
-    starts = [np.arange(max(1, n // side)) * side for n in plane.shape]
-    sums = np.add.reduceat(plane, starts[0], axis=0)
-    sums = np.add.reduceat(sums, starts[1], axis=1)
-    lengths = [
-        np.diff(np.append(s, n)) for s, n in zip(starts, plane.shape, strict=True)
-    ]
-    return sums / np.outer(*lengths)

@@ -29,7 +29,7 @@ def superpixel_statistics(planes: np.ndarray, n_segments: int) -> np.ndarray:
 
     Parameters
     ----------
-    planes : ndarray of shape (C, H, W), float32
+    planes : ndarray of shape (C, H, W), uint8 or float32
         Scale 0..255.
     n_segments : int
         Superpixels to aim at.

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, maximum_filter
 from skimage.feature import hog as scikit_image_hog
 from skimage.io import imsave
 from sklearn.base import clone
@@ -23,17 +23,26 @@ from sklvyso.artifacts import (
     HOGFeaturizer,
 )
 from sklvyso.artifacts._dft import highpass_frame
-from sklvyso.artifacts._frames import planes_of, shrink
+from sklvyso.artifacts._frames import grey_of, planes_of, row_strips, shrink
 from sklvyso.artifacts._hog import hog
+from sklvyso.artifacts._hog_statistics import hog_statistics
+from sklvyso.artifacts._key_sums import KeySums
 from sklvyso.artifacts._laplacian_channels import channel_anomaly, channel_laplacian
-from sklvyso.artifacts._laplacian_pixels import grid_laplacian, grid_spectrum
+from sklvyso.artifacts._laplacian_pixels import (
+    grid_laplacian,
+    grid_spectrum,
+    pixel_statistics,
+)
+from sklvyso.artifacts._masks import count_columns, count_rows, grow, tile_means
+from sklvyso.artifacts._pixel_marks import column_strokes, row_strokes
+from sklvyso.artifacts._profiles import largest, quantiles
 from sklvyso.datasets import make_game_frames
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "reference"))
 import frames as reference
 
 FRAMES = make_game_frames(6, n_games=3, random_state=0).images
-ALL_GRAPHS = ("channels", "pixels", "superpixels")
+ALL_GRAPHS = ("channels", "pixels", "weighted_pixels", "superpixels")
 INSTANCES = [
     DFTFeaturizer((8, 8)),
     DFTFeaturizer((8, 8), channels="rgb", half_plane=False, highpass=0.2),
@@ -41,7 +50,7 @@ INSTANCES = [
     HOGFeaturizer(resize=(48, 48)),
     HOGFeaturizer(statistics=True),
     GraphLaplacianFeaturizer(),
-    GraphLaplacianFeaturizer(ALL_GRAPHS, n_segments=30),
+    GraphLaplacianFeaturizer(ALL_GRAPHS, n_segments=30, random_state=0),
 ]
 TILED = [
     DFTFeaturizer((8, 8), tiles=(2, 2), pool="none"),
@@ -425,3 +434,95 @@ def test_value_ranges_depend_on_the_dtype():
         plane = planes_of(np.full((2, 2), value))
         np.testing.assert_allclose(plane, expected)
     np.testing.assert_allclose(planes_of(np.full((2, 2), 0.5), (-1, 1)), 191.25)
+
+
+def test_whole_frames_become_bytes():
+    frame = FRAMES[0]
+    for same in (frame, frame / 255, frame.astype(np.int64), frame.astype(np.uint16)):
+        value_range = (0, 255) if same.dtype == np.uint16 else "auto"
+        planes = planes_of(same, value_range)
+        assert planes.dtype == np.uint8 and planes.flags.c_contiguous
+        np.testing.assert_array_equal(planes, np.moveaxis(frame, 2, 0))
+    for other in (frame / 300, frame / 255 + 1, -frame.astype(int)):
+        assert planes_of(other).dtype == np.float32
+
+
+@given(st.integers(0, 1000), st.booleans())
+@settings(max_examples=20, deadline=None)
+def test_bytes_and_floats_give_the_same(seed, is_noise):
+    rng = np.random.default_rng(seed)
+    height, width = rng.integers(1, 90, 2)
+    # Where few levels occur, neighbours are often equal and jumps often at a limit.
+    levels = rng.integers(0, 256, 256 if is_noise else 4, dtype=np.uint8)
+    planes = rng.choice(levels, (rng.choice([1, 3]), height, width))
+    floats = planes.astype(np.float32)
+    grey = grey_of(planes)
+    np.testing.assert_array_equal(grey_of(floats), grey)
+    np.testing.assert_allclose(
+        pixel_statistics(floats, grey), pixel_statistics(planes, grey), rtol=1e-5
+    )
+    np.testing.assert_allclose(hog_statistics(floats), hog_statistics(planes), 1e-4)
+
+
+def test_column_strokes_are_row_strokes_on_the_side():
+    grey = grey_of(planes_of(FRAMES[0]))
+    grey[::7] += 60
+    grey[:, ::9] += 60
+    turned = np.ascontiguousarray(grey.T)
+    assert row_strokes(grey)[0] > 0 and column_strokes(grey)[0] > 0
+    np.testing.assert_allclose(column_strokes(grey), row_strokes(turned))
+    np.testing.assert_allclose(row_strokes(grey), column_strokes(turned))
+
+
+# Counts and sums
+
+
+@pytest.mark.parametrize("n_overlap", [0, 1, 2])
+@pytest.mark.parametrize("n_rows", [1, 2, 3, 100])
+def test_strips_follow_each_other(n_overlap, n_rows):
+    values = np.arange(n_rows)
+    strips = [values[rows] for rows in row_strips((n_rows, 5000), n_overlap)]
+    inner = [strip[: len(strip) - n_overlap] for strip in strips]
+    expected = values[: max(0, n_rows - n_overlap)]
+    np.testing.assert_array_equal(np.concatenate([*inner, values[:0]]), expected)
+
+
+@given(st.integers(1, 300), st.integers(1, 90), st.integers(0, 60))
+@settings(max_examples=40, deadline=None)
+def test_masks_are_counted_and_grown(height, width, n_pixels):
+    mask = np.random.default_rng(0).uniform(size=(height, width)) < 0.03
+    np.testing.assert_array_equal(count_rows(mask), mask.sum(axis=1))
+    np.testing.assert_array_equal(count_columns(mask), mask.sum(axis=0))
+    expected = maximum_filter(mask, 2 * n_pixels + 1, mode="constant")
+    np.testing.assert_array_equal(grow(mask, n_pixels), expected)
+    means = tile_means(mask, 16)
+    assert means.shape == (max(1, height // 16), max(1, width // 16))
+    last = mask[(len(means) - 1) * 16 :, (means.shape[1] - 1) * 16 :]
+    assert means[-1, -1] == pytest.approx(last.mean())
+
+
+def test_sums_of_runs_are_weighted_counts():
+    rng = np.random.default_rng(0)
+    keys = np.sort(rng.integers(0, 6, (30, 40)), axis=1)
+    weights = np.where(np.arange(40) == 0, 1.0, 2.0) * np.ones((30, 1))
+    values = rng.standard_normal((30, 40))
+    sums = KeySums(keys, 5, weights)
+    expected = np.bincount(keys.ravel(), (weights * values).ravel())[:5]
+    np.testing.assert_allclose(sums.sums(values), expected)
+    means = sums.means(values)
+    np.testing.assert_allclose(means * sums.totals, expected)
+    np.testing.assert_array_equal(sums.spread(means), np.append(means, 0)[keys.ravel()])
+
+
+@given(st.integers(1, 3000), st.integers(0, 1000))
+@settings(max_examples=30, deadline=None)
+def test_selection_is_that_of_sorting(n, seed):
+    rng = np.random.default_rng(seed)
+    values = rng.standard_normal(n).round(1).astype(np.float32)
+    shares = (0.0, 0.01, 0.5, 0.99, 1.0)
+    places = (np.array(shares) * (n - 1)).astype(int)
+    np.testing.assert_array_equal(quantiles(values, shares), np.sort(values)[places])
+    n_largest = max(1, n // 20)
+    cut, where = largest(values, n_largest, 1.0)
+    assert cut == max(np.sort(values)[-n_largest], 1)
+    np.testing.assert_array_equal(where, np.flatnonzero(values >= cut))

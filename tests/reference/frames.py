@@ -52,3 +52,19 @@ def area_mean(plane, shape):
 def centred_log_spectrum(plane, eps):
     """Whole centred plane by the complex transform."""
     return 20 * np.log(np.abs(np.fft.fftshift(np.fft.fft2(plane))) + eps)
+
+
+def weighted_grid_laplacian(planes):
+    """Dense normalised Laplacian of the pixel grid with weights from colours."""
+    height, width = planes.shape[1:]
+    n = height * width
+    pixels = planes.reshape(len(planes), n).T
+    edges = [(i, i + 1) for i in range(n) if (i + 1) % width]
+    edges += [(i, i + width) for i in range(n - width)]
+    distances = [np.sqrt(np.mean((pixels[i] - pixels[j]) ** 2)) for i, j in edges]
+    scale = (np.mean(distances) if edges else 0) + 1
+    weights = np.zeros((n, n))
+    for (i, j), distance in zip(edges, distances, strict=True):
+        weights[i, j] = weights[j, i] = np.exp(-(distance**2) / (2 * scale**2))
+    roots = 1 / np.sqrt(np.maximum(weights.sum(axis=1), 1e-12))
+    return np.eye(n) - roots[:, None] * weights * roots
