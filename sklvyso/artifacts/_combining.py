@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 from sklearn.model_selection import GroupKFold, StratifiedKFold
+from sklearn.pipeline import Pipeline
 from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import has_fit_parameter
 
 COMBINES = ("stack", "or", "max", "noisy_or", "mean")
 _CLOSEST = 1e-3
@@ -21,7 +23,8 @@ _CLOSEST = 1e-3
 def expert_logits(probabilities: np.ndarray) -> np.ndarray:
     """Return log odds of probabilities, which are kept 0.001 away from 0 and 1."""
     kept = np.clip(probabilities, _CLOSEST, 1 - _CLOSEST)
-    return np.log(kept / (1 - kept))
+    logits: np.ndarray = np.log(kept / (1 - kept))
+    return logits
 
 
 def stack_inputs(probabilities: np.ndarray, stack_method: str) -> np.ndarray:
@@ -105,11 +108,18 @@ def make_folds(
 def fit_expert(
     expert: Any, Z: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None
 ) -> Any:
-    """Fit a clone of an expert, with weights where there are some."""
+    """Fit a clone of an expert, with weights where it takes them."""
     fitted = clone(expert)
     if sample_weight is None:
         return fitted.fit(Z, y)
-    return fitted.fit(Z, y, sample_weight=sample_weight)
+    if isinstance(fitted, Pipeline):
+        last = fitted.steps[-1][0]
+        if has_fit_parameter(fitted[-1], "sample_weight"):
+            return fitted.fit(Z, y, **{f"{last}__sample_weight": sample_weight})
+        return fitted.fit(Z, y)
+    if has_fit_parameter(fitted, "sample_weight"):
+        return fitted.fit(Z, y, sample_weight=sample_weight)
+    return fitted.fit(Z, y)
 
 
 def positive_probability(expert: Any, Z: np.ndarray) -> np.ndarray:
@@ -122,7 +132,7 @@ def positive_probability(expert: Any, Z: np.ndarray) -> np.ndarray:
 
 def out_of_fold(
     jobs: Sequence[tuple[Any, np.ndarray, np.ndarray]],
-    folds: Sequence[tuple[np.ndarray, np.ndarray]],
+    folds: Sequence[Sequence[tuple[np.ndarray, np.ndarray]]],
     sample_weight: np.ndarray | None,
     n_jobs: int | None,
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
@@ -132,14 +142,14 @@ def out_of_fold(
     ----------
     jobs : sequence of (expert, Z, y)
         One an artifact.
-    folds : sequence of (train, test)
-        Row numbers.
+    folds : sequence of sequences of (train, test)
+        Row numbers, for each expert.
     sample_weight : ndarray of shape (n,) or None
         Of the rows.
     n_jobs : int or None
         Fits in parallel.
     """
-    tasks = [(k, fold) for k in range(len(jobs)) for fold in folds]
+    tasks = [(k, fold) for k, own in enumerate(folds) for fold in own]
     results = Parallel(n_jobs=n_jobs, return_as="generator")(
         delayed(_fold_probability)(*jobs[k], *fold, sample_weight) for k, fold in tasks
     )

@@ -34,8 +34,16 @@ def describe_frames(
     rows = []
     for item in frames:
         planes = _frames.planes_of(_frames.load_frame(item), value_range)
-        rows.append(np.concatenate([f.describe_planes(planes) for f in featurizers]))
-    return np.stack(rows).astype(np.float32, copy=False)
+        rows.append(describe_planes(featurizers, planes))
+    return np.stack(rows)
+
+
+def describe_planes(
+    featurizers: Sequence[FrameFeaturizer], planes: np.ndarray
+) -> np.ndarray:
+    """Return the features of one frame that is read already, float32."""
+    parts = [featurizer.describe_planes(planes) for featurizer in featurizers]
+    return np.concatenate(parts).astype(np.float32, copy=False)
 
 
 def feature_names(featurizers: Sequence[FrameFeaturizer]) -> list[str]:

@@ -199,7 +199,23 @@ class FrameFeaturizer(TransformerMixin, BaseEstimator):
         return np.stack([self._describe_frame(frame) for frame in frames])
 
     def _describe_frame(self, item: Any) -> np.ndarray:
-        planes = _frames.planes_of(_frames.load_frame(item), self.value_range)
+        return self.describe_planes(
+            _frames.planes_of(_frames.load_frame(item), self.value_range)
+        )
+
+    def describe_planes(self, planes: np.ndarray) -> np.ndarray:
+        """Describe one frame that is read already.
+
+        Parameters
+        ----------
+        planes : ndarray of shape (1 or 3, H, W), uint8 or float32
+            Scale 0..255.
+
+        Returns
+        -------
+        features : ndarray of shape (n_features,), float32
+            One row of :meth:`transform`.
+        """
         if self.tiles is None:
             return self._describe(planes)
         slices = _frames.tile_slices(planes.shape[1:], self.tiles)

@@ -193,7 +193,9 @@ def _fills(
         fills = [
             _fill(planes, codes, int(color)) for color in colors[chosen][: 2 * _N_FILLS]
         ]
-        n_triangles.append(float(sum(fill[1] < 0.56 and fill[2] > 0.9 for fill in fills)))
+        n_triangles.append(
+            float(sum(fill[1] < 0.56 and fill[2] > 0.9 for fill in fills))
+        )
         # What looks most like one convex piece comes first.
         fills.sort(key=lambda fill: -fill[2] * np.exp(0.25 * fill[0]))
         fills += [empty] * _N_FILLS

@@ -14,8 +14,10 @@ from tqdm.auto import tqdm
 from sklvyso.artifacts import _frames
 from sklvyso.artifacts._describing import describe_frames
 from sklvyso.artifacts._featurizer import FrameFeaturizer
-from sklvyso.artifacts._pairs import pair_statistics
+from sklvyso.artifacts._pairs import PAIR_NAMES, pair_statistics
 from sklvyso.artifacts._plan import plan_artifacts
+from sklvyso.artifacts._restyling import STYLES, to_bytes
+from sklvyso.artifacts._restyling import restyle as restyle_frame
 from sklvyso.artifacts._simulate import ArtifactSimulator
 
 _CHUNK = 8
@@ -55,6 +57,7 @@ def describe_simulated(
     plan: Sequence[Sequence[str]],
     seed: int,
     *,
+    restyle: bool = False,
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> DescribedFrames:
@@ -74,6 +77,8 @@ def describe_simulated(
         Artifacts to put on each frame, one after another on a clean copy.
     seed : int
         Of the simulation; each frame has its own stream by its number.
+    restyle : bool, default=False
+        Whether frames come in another look, see :func:`restyle`.
     n_jobs : int, default=None
         Chunks of frames in parallel.
     verbose : int, default=0
@@ -97,10 +102,12 @@ def describe_simulated(
             names,
             seed,
             start,
+            restyle,
         )
         for start in starts
     )
-    parts = list(progress(chunks, len(starts), "simulating", verbose))
+    label = "restyled" if restyle else "simulating"
+    parts = list(progress(chunks, len(starts), label, verbose))
     return DescribedFrames(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
@@ -145,6 +152,7 @@ def _describe_chunk(
     names: list[str],
     seed: int,
     start: int,
+    is_restyled: bool,
 ) -> tuple[np.ndarray, ...]:
     described, pairs, labels, source = [], [], [], []
     for i, (item, other, artifacts) in enumerate(
@@ -152,16 +160,33 @@ def _describe_chunk(
     ):
         frame = _frames.load_frame(item)
         before = None if other is None else _frames.load_frame(other)
+        if is_restyled:
+            frame, before = _in_other_look(frame, simulator, seed, start + i), None
         versions, Y = corrupted_versions(
             frame, before, simulator, artifacts, names, seed, start + i
         )
-        described.append(
-            describe_frames(featurizers, versions, simulator.value_range)
-        )
+        described.append(describe_frames(featurizers, versions, simulator.value_range))
         pairs.append(describe_pairs(versions, [before] * len(versions), simulator))
         labels.append(Y)
         source.append(np.full(len(versions), start + i))
     return tuple(map(np.concatenate, (described, pairs, labels, source)))
+
+
+def _in_other_look(
+    frame: np.ndarray, simulator: ArtifactSimulator, seed: int, number: int
+) -> np.ndarray:
+    rng = np.random.default_rng([seed, number])
+    whole = to_bytes(frame, simulator.value_range)
+    styled = restyle_frame(whole, STYLES[int(rng.integers(len(STYLES)))], rng)
+    if frame.dtype == np.uint8 and isinstance(simulator.value_range, str):
+        return styled
+    # In the frame's own scale, which simulator and featurizers expect.
+    offset, factor = _frames.scale_to_bytes(frame.dtype, simulator.value_range)
+    values = styled / factor + offset
+    values = np.rint(values) if frame.dtype.kind in "ui" else values
+    if frame.ndim == 3 and values.ndim == 2:
+        values = values[..., np.newaxis]
+    return values.astype(frame.dtype if frame.dtype.kind != "b" else np.float32)
 
 
 def corrupted_versions(
@@ -193,8 +218,6 @@ def describe_pairs(
     frames: Sequence[np.ndarray], previous: Sequence[Any], simulator: Any
 ) -> np.ndarray:
     """Return how frames differ from others of their clips; NaN without another."""
-    from sklvyso.artifacts._pairs import PAIR_NAMES
-
     values = np.full((len(frames), len(PAIR_NAMES)), np.nan, dtype=np.float32)
     for i, (frame, other) in enumerate(zip(frames, previous, strict=True)):
         if other is not None:
