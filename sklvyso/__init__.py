@@ -18,15 +18,18 @@ if TYPE_CHECKING:
     from sklvyso.networks import NetworkClassifier
 
 _ROOM_OF = {
+    "ArtifactDetector": "artifacts",
     "ArtifactSimulator": "artifacts",
     "DFTFeaturizer": "artifacts",
     "DRoPSampler": "data_pruning",
     "EffectiveSparsityPruner": "sparsity",
     "GoldilocksProbe": "curvature",
     "GraphLaplacianFeaturizer": "artifacts",
+    "FrameStreamDetector": "artifacts",
     "HOGFeaturizer": "artifacts",
     "ImpressLearnClassifier": "continual",
     "NetworkClassifier": "networks",
+    "PixelPatternFeaturizer": "artifacts",
     "PretrainedActiveLearner": "active_learning",
     "PretrainedTextEncoder": "active_learning",
     "TransformerTextClassifier": "active_learning",
@@ -46,15 +49,18 @@ _ROOMS = (
 )
 
 __all__ = [
+    "ArtifactDetector",
     "ArtifactSimulator",
     "DFTFeaturizer",
     "DRoPSampler",
     "EffectiveSparsityPruner",
+    "FrameStreamDetector",
     "GoldilocksProbe",
     "GraphLaplacianFeaturizer",
     "HOGFeaturizer",
     "ImpressLearnClassifier",
     "NetworkClassifier",
+    "PixelPatternFeaturizer",
     "PretrainedActiveLearner",
     "PretrainedTextEncoder",
     "TransformerTextClassifier",

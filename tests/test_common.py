@@ -14,6 +14,7 @@ from sklearn.utils.estimator_checks import (
 
 import sklvyso
 from sklvyso import (
+    ArtifactDetector,
     ArtifactSimulator,
     DFTFeaturizer,
     DRoPSampler,
@@ -23,6 +24,7 @@ from sklvyso import (
     HOGFeaturizer,
     ImpressLearnClassifier,
     NetworkClassifier,
+    PixelPatternFeaturizer,
     PretrainedActiveLearner,
     PretrainedTextEncoder,
     TransformerTextClassifier,
@@ -122,6 +124,8 @@ INSTANCES += [
     DFTFeaturizer(statistics=True),
     HOGFeaturizer(resize=(48, 48)),
     HOGFeaturizer(statistics=True),
+    PixelPatternFeaturizer(),
+    ArtifactDetector(random_state=0),
     GraphLaplacianFeaturizer(),
     GraphLaplacianFeaturizer(("channels", "pixels", "superpixels"), n_segments=30),
 ]

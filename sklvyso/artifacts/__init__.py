@@ -11,20 +11,26 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sklvyso.artifacts._detector import ArtifactDetector
     from sklvyso.artifacts._dft import DFTFeaturizer
     from sklvyso.artifacts._hog import HOGFeaturizer
     from sklvyso.artifacts._laplacian import GraphLaplacianFeaturizer
     from sklvyso.artifacts._made_frames import make_artifact_frames
+    from sklvyso.artifacts._pattern import PixelPatternFeaturizer
     from sklvyso.artifacts._reading import iter_frames
     from sklvyso.artifacts._registry import ARTIFACTS, register_artifact
     from sklvyso.artifacts._simulate import ArtifactSimulator
+    from sklvyso.artifacts._stream import FrameStreamDetector
 
 _MODULE_OF = {
     "ARTIFACTS": "_registry",
+    "ArtifactDetector": "_detector",
     "ArtifactSimulator": "_simulate",
     "DFTFeaturizer": "_dft",
+    "FrameStreamDetector": "_stream",
     "GraphLaplacianFeaturizer": "_laplacian",
     "HOGFeaturizer": "_hog",
+    "PixelPatternFeaturizer": "_pattern",
     "iter_frames": "_reading",
     "make_artifact_frames": "_made_frames",
     "register_artifact": "_registry",
@@ -32,10 +38,13 @@ _MODULE_OF = {
 
 __all__ = [
     "ARTIFACTS",
+    "ArtifactDetector",
     "ArtifactSimulator",
     "DFTFeaturizer",
+    "FrameStreamDetector",
     "GraphLaplacianFeaturizer",
     "HOGFeaturizer",
+    "PixelPatternFeaturizer",
     "iter_frames",
     "make_artifact_frames",
     "register_artifact",
