@@ -13,32 +13,180 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.metrics import balanced_accuracy_score
+from sklearn.base import ClassifierMixin, clone
 from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from sklvyso._compat import HasMethods, Interval, StrOptions, _check_sample_weight
 from sklvyso.artifacts import _detector_fit as fitting
 from sklvyso.artifacts import _frames
 from sklvyso.artifacts._combining import COMBINES
+from sklvyso.artifacts._detector_predictions import DetectorPredictions
 from sklvyso.artifacts._ensemble import Combination
 from sklvyso.artifacts._expert_choice import choose_experts, default_expert
-from sklvyso.artifacts._explaining import expert_importances, standing_out
-from sklvyso.artifacts._reference import Reference, measure_reference
+from sklvyso.artifacts._reference import measure_reference
 from sklvyso.artifacts._simulate import ArtifactSimulator
-from sklvyso.artifacts._targets import is_all_normal, partners, read_targets
-from sklvyso.artifacts._training_frames import describe_pairs
+from sklvyso.artifacts._targets import (
+    Targets,
+    is_all_normal,
+    partners,
+    read_targets,
+)
 
-_MIN_SIZE = 32
+_MIN_SIMULATED = 32
+_FEWEST_FRAMES = 4
 _N_UNLABELLED = 32
 _UNLABELLED_SHARE = 0.4
 
 
-class ArtifactDetector(ClassifierMixin, BaseEstimator):
-    """Find corrupted frames and name the artifact (documented below)."""
+class ArtifactDetector(ClassifierMixin, DetectorPredictions):
+    """Find corrupted game frames, name the artifact, show its place.
 
-    _parameter_constraints: dict[str, list] = {
+    Clean frames of a few games are enough: ``fit(frames)`` simulates the artifacts of
+    broken graphics, trains an expert for each, and a final estimator on what the
+    experts say of frames that they have not seen. Labels of real frames are taken too.
+
+    .. versionadded:: 0.1
+
+    Parameters
+    ----------
+    experts : {"auto", "paper"}, classifier or dict, default="auto"
+        Who looks for which artifact. "auto": extremely randomised trees on the
+        `n_selected` features that tell the artifact in all games. A classifier stands
+        for every artifact; a dict maps names to classifiers, others stay "auto", None
+        drops one. A classifier sees the features of `featurizers`; a
+        :class:`~sklearn.pipeline.Pipeline` that begins with a featurizer of this
+        package sees the frames through it (shared where equal), and may end in a
+        :class:`~sklvyso.networks.NetworkClassifier`. "paper" is the paper's choice,
+        see Notes.
+    featurizers : "auto" or list of featurizers, default="auto"
+        What experts see. "auto": :class:`PixelPatternFeaturizer`,
+        :class:`GraphLaplacianFeaturizer`, and the statistics of
+        :class:`DFTFeaturizer` and :class:`HOGFeaturizer`, none of which depends on the
+        size of the frames. Each runs once a frame.
+    final_estimator : classifier, default=None
+        For ``combine="stack"``: trained on out-of-fold log odds of the experts. None:
+        the mean of two logistic regressions, on all experts with the three surest
+        ones, and on their mean odds, moved to the best balanced accuracy.
+    combine : {"stack", "or", "max", "noisy_or", "mean"}, default="stack"
+        How experts become one probability.
+    stack_method : {"proba", "binary"}, default="proba"
+        Whether the final estimator sees log odds, or 0 and 1 (the paper).
+    cv : int, default=4
+        Folds, at least 2: of games where `groups` has several, else of blocks of
+        frames; of frames by stratum where they come with labels.
+    artifacts : {"paper", "all"}, list of str or dict, default=None
+        Which artifacts to simulate, see :class:`ArtifactSimulator`; None is what the
+        simulator says, "paper" by default. With an indicator as `y`, the names of its
+        columns.
+    simulator : ArtifactSimulator, default=None
+        Draws the artifacts; for another severity, for example.
+    n_simulated : int or "auto", default="auto"
+        Different artifacts on each clean frame. "auto" aims at 2,400 frames in all.
+    restyle : bool, default=True
+        Whether each clean frame also comes in another look (few colours, large pixels,
+        other colours, traces of compression), so that experts do not learn the looks
+        of a few games. Half as many artifacts are put on it.
+    n_selected : int, default=40
+        Features that an "auto" expert sees.
+    normal_label : str or int, default="normal"
+        Label of normal frames; where no frame has it, the smallest label means normal.
+    threshold : float, default=0.5
+        Probability from which on a frame is flagged, in [0, 1].
+    target_fpr : float, default=None
+        Share of normal frames that may be flagged, in [0, 1): puts the threshold where
+        held-out training frames keep to it, instead of `threshold`. At the priors of
+        production, where hardly a frame is corrupted, nearly all alarms are false
+        unless this is small.
+    class_weight : "balanced", dict or None, default="balanced"
+        Of the "auto" experts.
+    tiles : (int, int), default=(4, 6)
+        Rows and columns of the heat maps; None trains no classifier of tiles.
+    input_shape : tuple (H, W) or (H, W, C), default=None
+        How to fold rows of 2-d input into frames. None takes them as tables of
+        features, one row a frame; labels are needed then.
+    value_range : "auto" or (float, float), default="auto"
+        Values of black and white. "auto" is [0, 1] for floats and bool, 0..65535 for
+        uint16, 0..255 for other integers.
+    random_state : int, RandomState instance or None, default=None
+        Seed of simulation, experts and folds.
+    n_jobs : int, default=None
+        Frames, in chunks, and experts in parallel.
+    verbose : int, default=0
+        1 shows progress bars on standard error.
+
+    Attributes
+    ----------
+    artifacts_ : list of str
+        Names, in the order of the columns of probabilities.
+    classes_ : ndarray of shape (n_classes,)
+        What :meth:`predict` returns: [0, 1] after ``fit(X)``, otherwise the labels.
+    experts_ : dict of str to classifier
+        Fitted on all frames.
+    final_estimator_ : classifier
+        Fitted; None where `combine` is not "stack".
+    threshold_ : float
+        Probability from which on a frame is flagged.
+    oof_scores_ : dict
+        On training frames that were held out: "roc_auc" of each expert against normal
+        frames, "balanced_accuracy" and "false_positive_rate".
+    n_adapted_frames_ : int
+        Frames of the last :meth:`adapt`, 0 without.
+    n_features_in_ : int
+        Values of a frame, or columns of a table; not there after a list of frames.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Column names, when ``X`` was a data frame with string columns.
+
+    See Also
+    --------
+    ArtifactSimulator : Draws the artifacts.
+    FrameStreamDetector : Judges frames in playing order together.
+    PixelPatternFeaturizer, GraphLaplacianFeaturizer : What most experts look at.
+    sklvyso.plotting.ArtifactDisplay : Shows a frame, its heat map, ROC curves by game.
+
+    Notes
+    -----
+    Departures from the paper: experts learn their artifact against normal frames *and
+    all other artifacts*, which removes most of the cross-firing at which the paper
+    lost its precision; their features are counts and contrasts relative to the frame
+    instead of spectra, which know the look of a game; they are calibrated; the final
+    estimator is trained out of fold instead of on games set aside; frames come in
+    other looks. The paper: ``ArtifactDetector("paper", stack_method="binary",
+    final_estimator=LogisticRegression(max_iter=1000), n_simulated=1, restyle=False)``,
+    with spectra and gradients of half its resolution (give pipelines with
+    ``DFTFeaturizer(preset="paper")`` for all of it: a megabyte a frame), and no expert
+    of random patches, as there.
+
+    A game that was not seen is judged by what other games look like. :meth:`adapt`
+    takes a few clean frames of it (or the frames to be judged), simulates artifacts on
+    these, and trains the experts again with them: worth it wherever more than a few
+    frames are judged. Without it predictions stay inductive.
+
+    ``fit`` keeps the features of its simulated frames for :meth:`adapt`, about 1.6 kB
+    a frame.
+
+    References
+    ----------
+    .. [1] Davarmanesh, Jiang, Ou, Vysogorets, Ivashkevich, Kiehn, Joshi, Malaya,
+       "Automating Artifact Detection in Video Games", arXiv 2011.15103, 2020.
+
+    Examples
+    --------
+    >>> from sklvyso.artifacts import ArtifactDetector, ArtifactSimulator
+    >>> from sklvyso.datasets import make_game_frames
+    >>> games = make_game_frames(16, height=64, width=96, random_state=0)
+    >>> detector = ArtifactDetector(
+    ...     artifacts=["triangulation", "morse_code"], tiles=None, random_state=0
+    ... ).fit(games.images, groups=games.group)
+    >>> new = make_game_frames(8, height=64, width=96, n_games=1, random_state=1).images
+    >>> torn = ArtifactSimulator(random_state=0).corrupt(new, "morse_code")
+    >>> detector.predict(torn).tolist()
+    [1, 1, 1, 1, 1, 1, 1, 1]
+    >>> detector.artifacts_[detector.predict_artifact_proba(torn)[0].argmax()]
+    'morse_code'
+    """
+
+    _parameter_constraints: dict[str, Any] = {
         "experts": [
             StrOptions({"auto", "paper"}),
             dict,
@@ -116,8 +264,6 @@ class ArtifactDetector(ClassifierMixin, BaseEstimator):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    # -- learning -----------------------------------------------------------------
-
     def fit(
         self,
         X: Any,
@@ -127,61 +273,164 @@ class ArtifactDetector(ClassifierMixin, BaseEstimator):
         clips: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
     ) -> ArtifactDetector:
-        """Learn."""
+        """Learn from clean frames, or from labelled ones.
+
+        Parameters
+        ----------
+        X : array of shape (n, H, W[, C]), list of frames or of paths, or 2-d array
+            Frames; of a list, of any sizes. Rows of a 2-d array are frames with
+            `input_shape`, otherwise features of frames.
+        y : array-like of shape (n,) or (n, n_artifacts), default=None
+            None, or one label that means normal (0, "normal", `normal_label`), for
+            clean frames: artifacts are simulated on them. Otherwise normal and
+            corrupted, normal and names of artifacts, or an indicator, a column an
+            artifact.
+        groups : array-like of shape (n,), default=None
+            The game of each frame: held-out frames are then of other games, as those
+            that the detector will see. Worth giving.
+        clips : array-like of shape (n,), default=None
+            The clip of each frame within its game: screens then tear between frames of
+            a clip, and `previous` can be used later.
+        sample_weight : array-like of shape (n,), default=None
+            Of labelled frames.
+
+        Returns
+        -------
+        self : ArtifactDetector
+            The fitted detector.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the input is wrong.
+        """
         self._validate_params()
         _frames.check_value_range(self.value_range)
         self._seed = int(check_random_state(self.random_state).randint(2**31 - 10))
         frames = self._read(X, reset=True)
         if y is not None:
-            check_consistent_length(frames, np.asarray(y))
+            check_consistent_length(frames, y)
         games = self._games(groups, len(frames))
+        self.simulator_, self.tile_expert_ = None, None
+        self.fitted_adapted_, self.n_adapted_frames_ = None, 0
         if is_all_normal(y, self.normal_label) and not self._is_table:
-            self._fit_simulated(frames, games, clips, y)
+            self._fit_simulated(frames, y, games, clips)
         else:
             self._fit_labelled(frames, y, games, clips, sample_weight)
-        self.normal_ = self._measure_normal()
-        self.fitted_adapted_ = None
-        self.n_adapted_frames_ = 0
+        self.fitted_ = self._fit_experts(self.training_)
+        is_normal = ~self.training_.Y.any(axis=1)
+        self.normal_ = measure_reference(self.training_.Z[is_normal])
         return self
 
+    def adapt(
+        self,
+        X: Any,
+        *,
+        assume: str = "normal",
+        clips: ArrayLike | None = None,
+    ) -> ArtifactDetector:
+        """Learn the look of a new game from a few of its frames.
+
+        Artifacts are simulated on the frames, all of them on each, and experts, final
+        estimator and threshold are fitted again with these, each weighing five times
+        as much as a frame of `fit`.
+
+        Parameters
+        ----------
+        X : array of shape (n, H, W[, C]), list of frames or of paths, or None
+            Frames of the game, at least 4, a dozen is good. None returns to the state
+            after `fit`.
+        assume : {"normal", "unlabelled"}, default="normal"
+            "normal": known to be clean. "unlabelled": as they come; the 40 % that look
+            most normal, at most 32, are taken for clean.
+        clips : array-like of shape (n,), default=None
+            As in `fit`.
+
+        Returns
+        -------
+        self : ArtifactDetector
+            The detector, adapted to this game only; an earlier adaptation is
+            forgotten.
+
+        Raises
+        ------
+        ValueError
+            If there are too few frames, or the detector was fitted with labels.
+        """
+        check_is_fitted(self)
+        if X is None:
+            self.fitted_adapted_, self.n_adapted_frames_ = None, 0
+            return self
+        if assume not in ("normal", "unlabelled"):
+            raise ValueError(
+                f"assume must be 'normal' or 'unlabelled'. Got {assume!r} instead."
+            )
+        if self.simulator_ is None:
+            raise ValueError(
+                "adapt needs a detector that was fitted on clean frames, fit(X) "
+                "without labels: it simulates artifacts on the new frames."
+            )
+        frames = self._read(X, reset=False)
+        others = partners(clips, None, len(frames))
+        chosen = np.arange(len(frames))
+        if assume == "unlabelled":
+            chosen = self._most_normal(frames)
+        if len(chosen) < _FEWEST_FRAMES:
+            raise ValueError(
+                f"X must hold at least {_FEWEST_FRAMES} frames that can be taken for "
+                f"clean. Got {len(chosen)} of {len(frames)}, assume={assume!r}."
+            )
+        own = fitting.simulate_training_rows(
+            [frames[i] for i in chosen],
+            [None if others[i] < 0 else frames[others[i]] for i in chosen],
+            None,
+            self.choice_,
+            self.simulator_,
+            rounds=len(self.artifacts_),
+            restyle=False,
+            seed=self._seed + 3,
+            n_jobs=self.n_jobs,
+            verbose=self.verbose,
+        )
+        rows = fitting.with_new_game(self.training_, own)
+        self.fitted_adapted_ = self._fit_experts(rows, is_adapting=True)
+        self.n_adapted_frames_ = len(chosen)
+        return self
+
+    # -- private ------------------------------------------------------------------
+
     def _fit_simulated(
-        self, frames: Any, games: np.ndarray | None, clips: Any, y: Any
+        self, frames: Any, y: Any, games: np.ndarray | None, clips: Any
     ) -> None:
         simulator = self._make_simulator()
         names = simulator.artifact_names
-        for frame in frames[:1]:
-            _frames.check_size(_frames.load_frame(frame).shape, _MIN_SIZE)
-        if len(frames) < 4:
+        if len(frames) < _FEWEST_FRAMES:
             raise ValueError(
-                "X must hold at least 4 clean frames to simulate artifacts on. "
-                f"Got {len(frames)}."
+                f"X must hold at least {_FEWEST_FRAMES} clean frames to simulate "
+                f"artifacts on. Got {len(frames)}."
             )
-        self._choose(names, frames)
-        rows = partners(clips, games, len(frames))
-        previous = [None if row < 0 else frames[row] for row in rows]
-        rounds = fitting.n_rounds(self.n_simulated, len(frames), len(names))
+        first = _frames.load_frame(frames[0])
+        _frames.check_size(first.shape, _MIN_SIMULATED)
+        if self.tiles is not None:
+            fitting.check_tile_grid(self.tiles, first)
+        self._choose(names, first)
+        others = partners(clips, games, len(frames))
+        previous = [None if row < 0 else frames[row] for row in others]
         self.training_ = fitting.simulate_training_rows(
             frames,
             previous,
             games,
             self.choice_,
             simulator,
-            rounds,
-            self.restyle,
-            self._seed,
+            rounds=fitting.n_rounds(self.n_simulated, len(frames), len(names)),
+            restyle=self.restyle,
+            seed=self._seed,
             n_jobs=self.n_jobs,
             verbose=self.verbose,
         )
-        self.simulator_ = simulator
-        normal = 0 if y is None else np.unique(np.asarray(y)).tolist()[0]
-        self._kind = "binary"
-        self.classes_ = np.array([0, 1]) if normal == 0 else self._named(normal, names)
-        self._normal_class = normal
-        self.artifacts_ = names
-        self.fitted_ = self._fit_experts(self.training_)
-        self.tile_expert_ = None
+        self.simulator_, self.artifacts_ = simulator, names
+        self._name_classes(y)
         if self.tiles is not None:
-            fitting.check_tile_grid(self.tiles, frames[0])
             self.tile_expert_ = fitting.fit_tiles(
                 frames,
                 previous,
@@ -192,12 +441,14 @@ class ArtifactDetector(ClassifierMixin, BaseEstimator):
                 verbose=self.verbose,
             )
 
-    def _named(self, normal: Any, names: list[str]) -> np.ndarray:
-        """Classes where normal frames came with a name: artifacts have theirs."""
-        if not isinstance(normal, str):
-            return np.array([0, 1])
-        self._kind = "named"
-        return np.unique([normal, *names])
+    def _name_classes(self, y: Any) -> None:
+        """Frames named "normal" ask for names; otherwise 0 and 1."""
+        values = np.asarray(0 if y is None else y)
+        normal = values.ravel()[0].item() if values.size else 0
+        self._kind, self.classes_, self._normal_class = "binary", np.array([0, 1]), 0
+        if isinstance(normal, str) and normal not in self.artifacts_:
+            self._kind, self._normal_class = "named", normal
+            self.classes_ = np.unique([normal, *self.artifacts_])
 
     def _fit_labelled(
         self,
@@ -210,15 +461,16 @@ class ArtifactDetector(ClassifierMixin, BaseEstimator):
         if y is None:
             raise ValueError(
                 "y must hold a label for each row where X is a table of features: "
-                "artifacts can be simulated on frames only. Pass input_shape=(H, W) or "
-                "(H, W, C) if rows are frames. This classifier requires y to be "
-                "passed, but the target y is None."
+                "artifacts can be simulated on frames only; pass input_shape=(H, W) or "
+                "(H, W, C) if rows are frames. This estimator requires y to be passed, "
+                "but the target y is None."
             )
         targets = read_targets(y, self.normal_label, self.artifacts)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, np.zeros(len(frames)))
-        self._check_enough(targets)
-        self._choose(targets.names, frames)
+        _check_enough(targets)
+        first = None if self._is_table else _frames.load_frame(frames[0])
+        self._choose(targets.names, first)
         pairs = None
         if self._is_table:
             Z = np.asarray(frames, dtype=np.float64)
@@ -230,241 +482,15 @@ class ArtifactDetector(ClassifierMixin, BaseEstimator):
                 n_jobs=self.n_jobs,
                 verbose=self.verbose,
             )
-            rows = partners(clips, games, len(frames))
-            before = [
-                None if row < 0 else _frames.load_frame(frames[row]) for row in rows
-            ]
-            own = (
-                [_frames.load_frame(frame) for frame in frames]
-                if clips is not None
-                else []
-            )
-            if clips is not None:
-                pairs = describe_pairs(own, before, self)
+            others = partners(clips, games, len(frames))
+            if (others >= 0).any():
+                previous = [None if row < 0 else frames[row] for row in others]
+                pairs = self._describe_pairs(frames, previous)
         self.training_ = fitting.labelled_rows(
             Z, targets.Y, games, sample_weight, pairs
         )
-        self.simulator_ = None
-        self.tile_expert_ = None
         self._kind, self.classes_ = targets.kind, targets.classes
-        self._normal_class = targets.normal
-        self.artifacts_ = targets.names
-        self.fitted_ = self._fit_experts(self.training_)
-
-    def adapt(
-        self,
-        X: Any,
-        *,
-        assume: str = "normal",
-        clips: ArrayLike | None = None,
-    ) -> ArtifactDetector:
-        """Adapt."""
-        check_is_fitted(self)
-        if X is None:
-            self.fitted_adapted_, self.n_adapted_frames_ = None, 0
-            return self
-        if assume not in ("normal", "unlabelled"):
-            raise ValueError(
-                f"assume must be 'normal' or 'unlabelled'. Got {assume!r} instead."
-            )
-        if self.simulator_ is None:
-            raise ValueError(
-                "adapt needs a detector that was fitted on clean frames only, "
-                "fit(X) without y: it simulates artifacts on the new frames."
-            )
-        frames = self._read(X, reset=False)
-        rows = partners(clips, None, len(frames))
-        chosen = np.arange(len(frames))
-        if assume == "unlabelled":
-            chosen = self._most_normal(frames)
-        if len(chosen) < 4:
-            raise ValueError(
-                f"adapt needs at least 4 frames to learn from. Got {len(chosen)}."
-            )
-        previous = [None if rows[i] < 0 else frames[rows[i]] for i in chosen]
-        own = fitting.simulate_training_rows(
-            [frames[i] for i in chosen],
-            previous,
-            None,
-            self.choice_,
-            self.simulator_,
-            len(self.artifacts_),
-            False,
-            self._seed + 3,
-            n_jobs=self.n_jobs,
-            verbose=self.verbose,
-        )
-        rows_ = fitting.with_new_game(self.training_, own)
-        self.fitted_adapted_ = self._fit_experts(rows_, is_adapting=True)
-        self.n_adapted_frames_ = len(chosen)
-        return self
-
-    # -- predicting ---------------------------------------------------------------
-
-    def predict_artifact_proba(self, X: Any, previous: Any = None) -> np.ndarray:
-        """Return each expert's probability."""
-        Z, pairs = self._describe(X, previous)
-        return self._experts_say(Z, pairs)[0]
-
-    def transform(self, X: Any) -> np.ndarray:
-        """Return expert probabilities."""
-        return self.predict_artifact_proba(X)
-
-    def predict_artifacts(self, X: Any, previous: Any = None) -> np.ndarray:
-        """Return indicator."""
-        return (self.predict_artifact_proba(X, previous) >= 0.5).astype(np.int64)
-
-    def corrupted_proba(self, X: Any, previous: Any = None) -> np.ndarray:
-        """Return probability of corrupted."""
-        Z, pairs = self._describe(X, previous)
-        return self._experts_say(Z, pairs)[1]
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Return the probability of each class."""
-        Z, pairs = self._describe(X, None)
-        experts, corrupted = self._experts_say(Z, pairs)
-        return self._class_probabilities(experts, corrupted)
-
-    def decision_function(self, X: Any) -> np.ndarray:
-        """Return log odds."""
-        if self._kind == "named" and len(self.classes_) > 2:
-            return np.log(np.clip(self.predict_proba(X), 1e-12, 1))
-        corrupted = np.clip(self.corrupted_proba(X), 1e-12, 1 - 1e-12)
-        limit = np.clip(self.threshold_, 1e-12, 1 - 1e-12)
-        sign = 1 if self.classes_[1] != self._normal_class else -1
-        return sign * (
-            np.log(corrupted / (1 - corrupted)) - np.log(limit / (1 - limit))
-        )
-
-    def predict(self, X: Any, previous: Any = None) -> np.ndarray:
-        """Return classes."""
-        Z, pairs = self._describe(X, previous)
-        experts, corrupted = self._experts_say(Z, pairs)
-        threshold = self._threshold(pairs is not None)
-        is_flagged = corrupted >= threshold
-        if self._kind == "indicator" or len(self.classes_) == 2:
-            other = [c for c in self.classes_.tolist() if c != self._normal_class][0]
-            values = np.where(is_flagged, other, self._normal_class)
-            return values.astype(self.classes_.dtype)
-        labels = self._labels()
-        return np.where(
-            is_flagged, labels[experts.argmax(axis=1)], self._normal_class
-        ).astype(self.classes_.dtype)
-
-    def score(
-        self, X: Any, y: ArrayLike | None = None, sample_weight: Any = None
-    ) -> float:
-        """Return balanced accuracy."""
-        check_is_fitted(self)
-        if y is None:
-            if self.simulator_ is None:
-                raise ValueError("score needs y: the detector was fitted with labels.")
-            simulator = clone(self.simulator_).set_params(
-                random_state=self._seed, on_unchanged="ignore", return_mask=False
-            )
-            X, Y = simulator.simulate(X)
-            is_flagged = self.corrupted_proba(X) >= self.threshold_
-            return float(balanced_accuracy_score(Y.any(axis=1), is_flagged))
-        values = np.asarray(y)
-        if values.ndim == 2 and values.shape[1] > 1:
-            values = values.any(axis=1).astype(int)
-        return float(
-            balanced_accuracy_score(
-                values, self.predict(X), sample_weight=sample_weight
-            )
-        )
-
-    def explain(self, X: Any, previous: Any = None) -> list[list[dict[str, Any]]]:
-        """Explain."""
-        frames = self._read(X, reset=False)
-        Z, pairs = self._describe(X, previous)
-        experts, corrupted = self._experts_say(Z, pairs)
-        limit = self._threshold(pairs is not None)
-        result = []
-        for i in range(len(Z)):
-            order = np.argsort(-experts[i], kind="stable")
-            n_shown = 1 + int((experts[i][order[1:]] >= 0.5).sum())
-            if corrupted[i] < limit:
-                result.append([])
-                continue
-            maps = None
-            if self.tile_expert_ is not None:
-                maps = self.tile_expert_.heat_maps(frames[i])
-            result.append(
-                [
-                    self._explanation(int(k), experts[i, k], Z[i], maps)
-                    for k in order[:n_shown]
-                ]
-            )
-        return result
-
-    def heat_map(self, X: Any) -> np.ndarray:
-        """Return tile probabilities."""
-        check_is_fitted(self)
-        if self.tile_expert_ is None:
-            raise ValueError(
-                "heat_map needs a detector that was fitted on clean frames with "
-                f"tiles=(rows, columns). Got tiles={self.tiles!r}"
-                + ("." if self.simulator_ is not None else " and labels in fit.")
-            )
-        frames = self._read(X, reset=False)
-        maps = [self.tile_expert_.heat_maps(frame) for frame in frames]
-        return np.stack(maps)
-
-    # -- fitted attributes of the experts in use ----------------------------------
-
-    @property
-    def _in_use(self) -> fitting.Fitted:
-        return self.fitted_ if self.fitted_adapted_ is None else self.fitted_adapted_
-
-    @property
-    def experts_(self) -> dict[str, Any]:
-        """Fitted experts by artifact."""
-        return self._in_use.ensemble.experts_
-
-    @property
-    def final_estimator_(self) -> Any:
-        """Fitted final estimator, None without."""
-        return self._in_use.ensemble.final_estimator_
-
-    @property
-    def threshold_(self) -> float:
-        """From which probability on a frame is flagged."""
-        return self._in_use.ensemble.threshold_
-
-    @property
-    def oof_scores_(self) -> dict[str, Any]:
-        """Scores on held-out training rows."""
-        return self._in_use.ensemble.oof_scores_
-
-    # -- private ------------------------------------------------------------------
-
-    def _read(self, X: Any, reset: bool) -> Any:
-        """Return frames (array or list), or a table (n, n_features)."""
-        if not reset:
-            check_is_fitted(self)
-        if _frames.is_listed(X):
-            frames = _frames.listed_frames(X)
-            if reset:
-                self._is_table = False
-                if hasattr(self, "n_features_in_"):
-                    del self.n_features_in_
-            return frames
-        if not hasattr(X, "ndim"):
-            X = np.asarray(X)
-        if X.ndim > 2:
-            X = _frames.stacked_frames(X, 16)
-            if reset:
-                self.n_features_in_ = int(np.prod(X.shape[1:]))
-                self._is_table = False
-            return X
-        X = validate_data(self, X, dtype="numeric", reset=reset)
-        if reset:
-            self._is_table = self.input_shape is None
-        if self._is_table:
-            return X
-        shape = _frames.check_input_shape(self.input_shape, 16)
-        return _frames.folded_frames(X, shape)
+        self._normal_class, self.artifacts_ = targets.normal, targets.names
 
     def _games(self, groups: Any, n_frames: int) -> np.ndarray | None:
         if groups is None:
@@ -487,49 +513,34 @@ class ArtifactDetector(ClassifierMixin, BaseEstimator):
         return simulator.fit(None)
 
     def _default_expert(self) -> Any:
-        return default_expert(self._seed % 2**31, self.class_weight)
+        return default_expert(self._seed, self.class_weight)
 
-    def _choose(self, names: list[str], frames: Any) -> None:
+    def _choose(self, names: list[str], first: np.ndarray | None) -> None:
+        """Choose experts; fit featurizers, which learn names only."""
         self.choice_ = choose_experts(
             self.experts, names, self.featurizers, self._default_expert(), self._seed
         )
-        if self._is_table:
+        if first is None:
             self.choice_ = self.choice_._replace(featurizers=[])
-            return
         for featurizer in self.choice_.featurizers:
             featurizer.set_params(value_range=self.value_range)
-            featurizer.fit([_frames.load_frame(frames[0])])
-
-    def _check_enough(self, targets: Any) -> None:
-        """Refuse artifacts with too few frames to hold some out."""
-        counts = targets.Y.sum(axis=0)
-        n_normal = int((~targets.Y.any(axis=1)).sum())
-        counts = dict(zip([*targets.names, "normal"], [*counts, n_normal], strict=True))
-        few = {name: int(n) for name, n in counts.items() if n < 2}
-        if few:
-            raise ValueError(
-                "y must hold at least 2 frames of each class, so that some can be held "
-                f"out. Got {few}."
-            )
+            featurizer.fit([first])
 
     def _fit_experts(
         self, rows: fitting.TrainingRows, is_adapting: bool = False
     ) -> fitting.Fitted:
-        combination = Combination(
-            self.combine,
-            self.stack_method,
-            self.final_estimator,
-            self.threshold,
-            self.target_fpr,
-        )
         return fitting.fit_ensemble(
             rows,
             self.artifacts_,
             self.choice_,
-            combination,
-            only_normal=self.experts == "paper"
-            if isinstance(self.experts, str)
-            else False,
+            Combination(
+                self.combine,
+                self.stack_method,
+                self.final_estimator,
+                self.threshold,
+                self.target_fpr,
+            ),
+            only_normal=isinstance(self.experts, str) and self.experts == "paper",
             n_selected=self.n_selected,
             cv=self.cv,
             seed=self._seed,
@@ -539,119 +550,26 @@ class ArtifactDetector(ClassifierMixin, BaseEstimator):
             is_adapting=is_adapting,
         )
 
-    def _measure_normal(self) -> Reference:
-        return measure_reference(self.training_.Z[~self.training_.Y.any(axis=1)])
-
     def _most_normal(self, frames: Any) -> np.ndarray:
-        """Rows that look normal to the experts of fit."""
-        in_use, self.fitted_adapted_ = self.fitted_adapted_, None
-        try:
-            corrupted = self.corrupted_proba(frames)
-        finally:
-            self.fitted_adapted_ = in_use
+        """Return rows that look normal to the experts of `fit`."""
+        self.fitted_adapted_ = None
+        corrupted = self.corrupted_proba(frames)
         n_chosen = min(_N_UNLABELLED, int(_UNLABELLED_SHARE * len(frames)))
         return np.sort(np.argsort(corrupted, kind="stable")[:n_chosen])
-
-    def _describe(self, X: Any, previous: Any) -> tuple[np.ndarray, Any]:
-        frames = self._read(X, reset=False)
-        if self._is_table:
-            return np.asarray(frames, dtype=np.float64), None
-        Z = fitting.describe_all(
-            frames,
-            self.choice_,
-            self.value_range,
-            n_jobs=self.n_jobs,
-            verbose=self.verbose,
-        )
-        if previous is None:
-            return Z, None
-        return Z, self._describe_pairs(frames, previous)
-
-    def _describe_pairs(self, frames: Any, previous: Any) -> np.ndarray:
-        has_gaps = isinstance(previous, list | tuple)
-        others = previous if has_gaps else self._read(previous, reset=False)
-        if len(others) != len(frames):
-            raise ValueError(
-                f"previous must hold one frame for each of the {len(frames)} in X. "
-                f"Got {len(others)}."
-            )
-        own = [_frames.load_frame(frame) for frame in frames]
-        before = [None if o is None else _frames.load_frame(o) for o in others]
-        for i, (frame, other) in enumerate(zip(own, before, strict=True)):
-            if other is not None and other.shape != frame.shape:
-                raise ValueError(
-                    f"The previous frame of frame {i} must have its shape, "
-                    f"{frame.shape}. Got {other.shape}."
-                )
-        return describe_pairs(own, before, self)
-
-    def _experts_say(
-        self, Z: np.ndarray, pairs: np.ndarray | None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the experts' probabilities, and that of a corrupted frame."""
-        ensemble, pair_expert = self._in_use
-        experts = ensemble.probabilities(Z)
-        corrupted = ensemble.corrupted(experts)
-        if pairs is None or pair_expert is None:
-            return experts, corrupted
-        rows = np.flatnonzero(~np.isnan(pairs[:, 0]))
-        if len(rows):
-            experts[rows] = pair_expert.replaced(experts[rows], pairs[rows])
-            corrupted[rows] = pair_expert.corrupted(experts[rows], ensemble)
-        return experts, corrupted
-
-    def _threshold(self, with_pairs: bool) -> float:
-        ensemble, pair_expert = self._in_use
-        if with_pairs and pair_expert is not None:
-            return pair_expert.threshold_
-        return ensemble.threshold_
-
-    def _labels(self) -> np.ndarray:
-        """Class of each artifact."""
-        others = [c for c in self.classes_.tolist() if c != self._normal_class]
-        by_name = {str(label): label for label in others}
-        return np.array([by_name[name] for name in self.artifacts_])
-
-    def _class_probabilities(
-        self, experts: np.ndarray, corrupted: np.ndarray
-    ) -> np.ndarray:
-        normal = self.classes_.tolist().index(self._normal_class)
-        probabilities = np.zeros((len(corrupted), len(self.classes_)))
-        probabilities[:, normal] = 1 - corrupted
-        if len(self.classes_) == 2:
-            probabilities[:, 1 - normal] = corrupted
-            return probabilities
-        odds = np.clip(experts, 1e-6, 1 - 1e-6)
-        odds = odds / (1 - odds)
-        shares = odds / odds.sum(axis=1, keepdims=True)
-        labels = self._labels()
-        for k, label in enumerate(labels.tolist()):
-            column = self.classes_.tolist().index(label)
-            probabilities[:, column] = corrupted * shares[:, k]
-        return probabilities
-
-    def _explanation(
-        self, k: int, probability: float, z: np.ndarray, maps: Any
-    ) -> dict[str, Any]:
-        ensemble = self._in_use.ensemble
-        name = self.artifacts_[k]
-        features: list[dict[str, Any]] = []
-        if name in ensemble.columns:
-            columns = ensemble.columns[name]
-            names = fitting.table_names(self.choice_, len(z))
-            importances = expert_importances(ensemble.experts_[name], len(columns))
-            normal = Reference(
-                self.normal_.center[columns], self.normal_.scale[columns]
-            )
-            features = standing_out(z[columns], names[columns], normal, importances)
-        return {
-            "artifact": name,
-            "probability": float(probability),
-            "features": features,
-            "heat_map": None if maps is None else maps[k],
-        }
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
+
+
+def _check_enough(targets: Targets) -> None:
+    """Refuse artifacts with too few frames to hold some out."""
+    counts = dict(zip(targets.names, targets.Y.sum(axis=0).tolist(), strict=True))
+    counts["normal"] = int((~targets.Y.any(axis=1)).sum())
+    few = {name: n for name, n in counts.items() if n < 2}
+    if few:
+        raise ValueError(
+            "y must hold at least 2 frames of each class, so that some can be held "
+            f"out. Got {few}."
+        )

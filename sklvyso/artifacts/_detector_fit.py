@@ -267,7 +267,7 @@ def _columns(
         columns = block_columns(choice.featurizers, choice.blocks)
     else:
         columns = {name: np.arange(rows.Z.shape[1]) for name in choice.experts}
-    is_normal = ~rows.Y.any(axis=1)
+    is_normal = np.asarray(~rows.Y.any(axis=1))
     for k, name in enumerate(names):
         if choice.is_default.get(name):
             own = columns[name]

@@ -18,6 +18,8 @@ _COLOR_NAMES = ("share", "saturation", "bright")
 _THIN = ("dots", "upright", "level")
 _THIN_NAMES = ("share", "top", "top_share", "top_lines", "colors", "saturation")
 _FILL_NAMES = ("share", "fill", "convex", "saturation", "bright", "contrast")
+_N_PATCHES = 2
+_PATCH_NAMES = ("share", "darker", "flat", "saturation", "bright", "edge")
 
 NAMES = [
     *(f"color{k}_{name}" for k in range(_N_COLORS) for name in _COLOR_NAMES),
@@ -26,10 +28,13 @@ NAMES = [
     *(f"{thin}_{name}" for thin in _THIN for name in _THIN_NAMES),
     *(f"dark{k}_{name}" for k in range(_N_FILLS) for name in _FILL_NAMES),
     *(f"fill{k}_{name}" for k in range(_N_FILLS) for name in _FILL_NAMES),
+    *(f"patch{k}_{name}" for k in range(_N_PATCHES) for name in _PATCH_NAMES),
     "dark_triangles",
     "triangles",
     "flat_share",
 ]
+_NO_FILL = [float(np.log(1e-5)), 0.0, 0.0, 0.0, 0.0, 0.0]
+_NO_PATCH = [float(np.log(1e-5)), 0.0, 0.0, 0.0, 0.0, 0.0]
 
 
 def color_codes(planes: np.ndarray) -> np.ndarray:
@@ -49,7 +54,9 @@ def split_codes(codes: np.ndarray, n_channels: int) -> np.ndarray:
 
 
 def fill_statistics(
-    planes: np.ndarray, jumps: tuple[np.ndarray, np.ndarray]
+    planes: np.ndarray,
+    grey: np.ndarray,
+    jumps: tuple[np.ndarray, np.ndarray],
 ) -> list[float]:
     """Describe what is drawn in single colours.
 
@@ -57,6 +64,8 @@ def fill_statistics(
     ----------
     planes : ndarray of shape (C, H, W), uint8
         The frame.
+    grey : ndarray of shape (H, W), uint8
+        Its luma.
     jumps : (ndarray of shape (H - 1, W), ndarray of shape (H, W - 1)), uint8
         Largest channel's difference to the next row and the next column.
 
@@ -73,12 +82,12 @@ def fill_statistics(
     values += _top_of_channels(channels, counts, codes.size)
     for mask in thin_masks(jumps, codes.shape):
         values += _thin(codes, mask, n_channels)
-    values += _fills(planes, codes, jumps)
+    values += _fills(planes, grey, codes, jumps)
     return values
 
 
 def _top_colors(channels: np.ndarray, counts: np.ndarray, n: int) -> list[float]:
-    """The most frequent colours, and the most frequent saturated ones."""
+    """Describe the most frequent colours, and the most frequent saturated ones."""
     high, low = channels.max(axis=0), channels.min(axis=0)
     order = np.argsort(-counts, kind="stable")[:_N_COLORS]
     values = []
@@ -109,13 +118,12 @@ def _top_of_channels(channels: np.ndarray, counts: np.ndarray, n: int) -> list[f
     """
     values = []
     for channel in channels:
-        order = np.argsort(-channel, kind="stable")
-        ordered = counts[order]
-        total = np.cumsum(ordered)
+        # Pixels from the brightest value down to each one.
+        mass = np.bincount(channel, counts, minlength=256)[::-1].cumsum()
         for level in _LEVELS:
-            last = int(np.searchsorted(total, level * n))
-            top = ordered[: last + 1]
-            values.append(float(top.max() / max(top.sum(), 1)))
+            lowest = 255 - int(np.searchsorted(mass, level * n))
+            top = counts[channel >= lowest]
+            values.append(float(top.max() / top.sum()))
         bright = counts[channel > _BRIGHT]
         values.append(float(bright.max() / bright.sum()) if len(bright) else 0.0)
     return values
@@ -165,42 +173,95 @@ def _thin(codes: np.ndarray, mask: np.ndarray, n_channels: int) -> list[float]:
 
 
 def _fills(
-    planes: np.ndarray, codes: np.ndarray, jumps: tuple[np.ndarray, np.ndarray]
+    planes: np.ndarray,
+    grey: np.ndarray,
+    codes: np.ndarray,
+    jumps: tuple[np.ndarray, np.ndarray],
 ) -> list[float]:
-    """The largest flat fills that are dark, and the largest others."""
+    """Describe the most compact dark fills, the most compact others, and patches."""
     height, width = codes.shape
-    empty = [_log_share(0, codes.size), 0.0, 0.0, 0.0, 0.0, 0.0]
-    n_none = len(_FILL_NAMES) * 2 * _N_FILLS
     if min(height, width) < 3:
-        return [*(empty * (n_none // len(empty))), 0.0, 0.0, 0.0]
+        return [*(_NO_FILL * 2 * _N_FILLS), *(_NO_PATCH * _N_PATCHES), 0.0, 0.0, 0.0]
     # A pixel whose left and upper neighbours have its colour lies inside a fill.
     inside = np.zeros(codes.shape, dtype=bool)
     inside[1:, 1:] = (jumps[0][:, 1:] == 0) & (jumps[1][1:] == 0)
-    flat = codes[inside]
-    flat_share = len(flat) / codes.size
-    colors, counts = np.unique(flat, return_counts=True)
-    is_large = counts >= max(8, 1e-4 * codes.size)
-    colors, counts = colors[is_large], counts[is_large]
-    order = np.argsort(-counts, kind="stable")[:40]
-    colors, counts = colors[order], counts[order]
-    high = split_codes(colors, len(planes)).max(axis=0) if len(colors) else counts
-    low = split_codes(colors, len(planes)).min(axis=0) if len(colors) else counts
+    colors, counts, compactness = _flat_colors(codes, inside)
+    channels = split_codes(colors, len(planes))
+    high, low = channels.max(axis=0), channels.min(axis=0)
     is_dark = (high < 50) & (high > 0)
     is_other = (high - low > 10) & ~is_dark
     values: list[float] = []
     n_triangles = []
     for chosen in (is_dark, is_other):
-        fills = [
-            _fill(planes, codes, int(color)) for color in colors[chosen][: 2 * _N_FILLS]
-        ]
+        # A piece of its own fills its box; a texture's colour is all over the frame.
+        order = np.argsort(-(counts * compactness)[chosen], kind="stable")
+        best = colors[chosen][order[: 2 * _N_FILLS]]
+        fills = [_fill(planes, codes, int(color)) for color in best]
         n_triangles.append(
             float(sum(fill[1] < 0.56 and fill[2] > 0.9 for fill in fills))
         )
         # What looks most like one convex piece comes first.
         fills.sort(key=lambda fill: -fill[2] * np.exp(0.25 * fill[0]))
-        fills += [empty] * _N_FILLS
+        fills += [_NO_FILL] * _N_FILLS
         values += [number for fill in fills[:_N_FILLS] for number in fill]
-    return [*values, *n_triangles, flat_share]
+    values += _patches(grey, codes, colors[~is_dark], counts[~is_dark], len(planes))
+    return [*values, *n_triangles, float(inside.mean())]
+
+
+def _flat_colors(
+    codes: np.ndarray, inside: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return colours of flat fills, their pixels, and the share of their box."""
+    places = np.flatnonzero(inside)
+    # Sorting colour and place as one number is several times faster than argsort.
+    keys = codes.ravel()[places].astype(np.int64) << 32
+    keys |= places
+    keys.sort()
+    flat, places = (keys >> 32).astype(codes.dtype), keys & 0xFFFFFFFF
+    starts = np.flatnonzero(np.diff(flat, prepend=-1))
+    counts = np.diff(starts, append=len(flat))
+    is_large = counts >= max(8, 1e-4 * codes.size)
+    if not is_large.any():
+        empty = np.zeros(0)
+        return np.zeros(0, dtype=codes.dtype), empty, empty
+    rows, columns = np.divmod(places, codes.shape[1])
+    sides = [
+        np.maximum.reduceat(line, starts) - np.minimum.reduceat(line, starts) + 1
+        for line in (rows, columns)
+    ]
+    shares = counts / (sides[0] * sides[1])
+    return flat[starts][is_large], counts[is_large], shares[is_large]
+
+
+def _patches(
+    grey: np.ndarray,
+    codes: np.ndarray,
+    colors: np.ndarray,
+    counts: np.ndarray,
+    n_channels: int,
+) -> list[float]:
+    """Objects filled with one colour: bright ones, so that what is around is darker."""
+    order = np.argsort(-counts, kind="stable")[: 2 * _N_PATCHES]
+    patches = []
+    for color, count in zip(colors[order], counts[order], strict=True):
+        is_color = codes == color
+        edge = _grown(is_color) & ~is_color
+        around = grey[edge]
+        bytes_ = split_codes(np.array([color]), n_channels)
+        size = np.count_nonzero(is_color)
+        patches.append(
+            [
+                _log_share(size, codes.size),
+                float(np.mean(around <= 127)) if len(around) else 0.0,
+                float(count / size),
+                float(np.ptp(bytes_)) / 255,
+                float(bytes_.max()) / 255,
+                len(around) / size,
+            ]
+        )
+    patches.sort(key=lambda patch: -patch[1] * np.exp(0.25 * patch[0]))
+    patches += [_NO_PATCH] * _N_PATCHES
+    return [number for patch in patches[:_N_PATCHES] for number in patch]
 
 
 def _fill(planes: np.ndarray, codes: np.ndarray, color: int) -> list[float]:
@@ -209,7 +270,7 @@ def _fill(planes: np.ndarray, codes: np.ndarray, color: int) -> list[float]:
     rows = np.flatnonzero(is_color.any(axis=1))
     columns = np.flatnonzero(is_color[rows[0] : rows[-1] + 1].any(axis=0))
     box = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-    labels, n_pieces = ndimage.label(is_color[box])
+    labels, _ = ndimage.label(is_color[box])
     sizes = np.bincount(labels.ravel())[1:]
     total = int(sizes.sum())
     piece = labels == sizes.argmax() + 1

@@ -1,4 +1,4 @@
-"""Clean frames in other looks, so that experts do not learn the looks of a few games."""
+"""Clean frames in other looks, so that experts do not learn those of a few games."""
 
 # Authors: The sklvyso developers
 # SPDX-License-Identifier: BSD-3-Clause

@@ -254,7 +254,7 @@ def _fades(planes: np.ndarray, axis: int, period: int) -> list[float]:
 
 
 def _stairs(steps: np.ndarray) -> np.ndarray:
-    """t statistics of one phase against the others, best phase, (windows, chunks)."""
+    """Return the best phase's t statistic against the others, (windows, chunks)."""
     n_stairs, period = steps.shape[1:3]
     by_phase = steps.mean(axis=1)
     spread = steps.var(axis=1).mean(axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""The default final estimator: what a few sure experts say counts, not the sum of all."""
+"""The default final estimator: a few sure experts count, not the sum of all."""
 
 # Authors: The sklvyso developers
 # SPDX-License-Identifier: BSD-3-Clause

@@ -4,6 +4,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 from sklvyso.plotting._active_learning import ActiveLearningDisplay
+from sklvyso.plotting._artifacts import ArtifactDisplay
 from sklvyso.plotting._curvature import CurvatureDisplay
 from sklvyso.plotting._drop import DRoPDisplay
 from sklvyso.plotting._sparsity import SparsityDisplay
@@ -11,6 +12,7 @@ from sklvyso.plotting._tasks import TaskDisplay
 
 __all__ = [
     "ActiveLearningDisplay",
+    "ArtifactDisplay",
     "CurvatureDisplay",
     "DRoPDisplay",
     "SparsityDisplay",
