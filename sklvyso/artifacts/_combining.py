@@ -23,8 +23,7 @@ _CLOSEST = 1e-3
 def expert_logits(probabilities: np.ndarray) -> np.ndarray:
     """Return log odds of probabilities, which are kept 0.001 away from 0 and 1."""
     kept = np.clip(probabilities, _CLOSEST, 1 - _CLOSEST)
-    logits: np.ndarray = np.log(kept / (1 - kept))
-    return logits
+    return np.asarray(np.log(kept / (1 - kept)))
 
 
 def stack_inputs(probabilities: np.ndarray, stack_method: str) -> np.ndarray:
@@ -57,7 +56,7 @@ def combine_probabilities(
     """
     if combine == "stack":
         inputs = stack_inputs(probabilities, stack_method)
-        return final_estimator.predict_proba(inputs)[:, 1]
+        return np.asarray(final_estimator.predict_proba(inputs)[:, 1])
     if combine == "or":
         return (probabilities >= 0.5).any(axis=1).astype(np.float64)
     if combine == "max":

@@ -292,7 +292,7 @@ class ArtifactDetector(ClassifierMixin, DetectorPredictions):
             The clip of each frame within its game: screens then tear between frames of
             a clip, and `previous` can be used later.
         sample_weight : array-like of shape (n,), default=None
-            Of labelled frames.
+            Of the frames; those simulated on a frame weigh as much.
 
         Returns
         -------
@@ -310,11 +310,15 @@ class ArtifactDetector(ClassifierMixin, DetectorPredictions):
         frames = self._read(X, reset=True)
         if y is not None:
             check_consistent_length(frames, y)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(
+                sample_weight, np.zeros(len(frames)), ensure_non_negative=True
+            )
         games = self._games(groups, len(frames))
         self.simulator_, self.tile_expert_ = None, None
         self.fitted_adapted_, self.n_adapted_frames_ = None, 0
         if is_all_normal(y, self.normal_label) and not self._is_table:
-            self._fit_simulated(frames, y, games, clips)
+            self._fit_simulated(frames, y, games, clips, sample_weight)
         else:
             self._fit_labelled(frames, y, games, clips, sample_weight)
         self.fitted_ = self._fit_experts(self.training_)
@@ -400,7 +404,12 @@ class ArtifactDetector(ClassifierMixin, DetectorPredictions):
     # -- private ------------------------------------------------------------------
 
     def _fit_simulated(
-        self, frames: Any, y: Any, games: np.ndarray | None, clips: Any
+        self,
+        frames: Any,
+        y: Any,
+        games: np.ndarray | None,
+        clips: Any,
+        sample_weight: np.ndarray | None,
     ) -> None:
         simulator = self._make_simulator()
         names = simulator.artifact_names
@@ -428,6 +437,10 @@ class ArtifactDetector(ClassifierMixin, DetectorPredictions):
             n_jobs=self.n_jobs,
             verbose=self.verbose,
         )
+        fitting.check_shown(self.training_.Y, names)
+        if sample_weight is not None:
+            weight = sample_weight[self.training_.source]
+            self.training_ = self.training_._replace(weight=weight)
         self.simulator_, self.artifacts_ = simulator, names
         self._name_classes(y)
         if self.tiles is not None:
@@ -466,9 +479,7 @@ class ArtifactDetector(ClassifierMixin, DetectorPredictions):
                 "but the target y is None."
             )
         targets = read_targets(y, self.normal_label, self.artifacts)
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, np.zeros(len(frames)))
-        _check_enough(targets)
+        _check_enough(targets, sample_weight)
         first = None if self._is_table else _frames.load_frame(frames[0])
         self._choose(targets.names, first)
         pairs = None
@@ -552,7 +563,7 @@ class ArtifactDetector(ClassifierMixin, DetectorPredictions):
 
     def _most_normal(self, frames: Any) -> np.ndarray:
         """Return rows that look normal to the experts of `fit`."""
-        self.fitted_adapted_ = None
+        self.fitted_adapted_, self.n_adapted_frames_ = None, 0
         corrupted = self.corrupted_proba(frames)
         n_chosen = min(_N_UNLABELLED, int(_UNLABELLED_SHARE * len(frames)))
         return np.sort(np.argsort(corrupted, kind="stable")[:n_chosen])
@@ -563,10 +574,11 @@ class ArtifactDetector(ClassifierMixin, DetectorPredictions):
         return tags
 
 
-def _check_enough(targets: Targets) -> None:
+def _check_enough(targets: Targets, sample_weight: np.ndarray | None) -> None:
     """Refuse artifacts with too few frames to hold some out."""
-    counts = dict(zip(targets.names, targets.Y.sum(axis=0).tolist(), strict=True))
-    counts["normal"] = int((~targets.Y.any(axis=1)).sum())
+    Y = targets.Y if sample_weight is None else targets.Y[sample_weight > 0]
+    counts = dict(zip(targets.names, Y.sum(axis=0).tolist(), strict=True))
+    counts["normal"] = int((~Y.any(axis=1)).sum())
     few = {name: n for name, n in counts.items() if n < 2}
     if few:
         raise ValueError(

@@ -200,6 +200,10 @@ def fit_ensemble(
         Split by blocks of frames although games are known: the game at hand is among
         them.
     """
+    if rows.weight is not None:
+        # Rows of no weight are as good as absent, so that no fold consists of them.
+        kept = rows.weight > 0
+        rows = TrainingRows(*(None if part is None else part[kept] for part in rows))
     columns = _columns(rows, names, choice, n_selected)
     keys = rows.groups
     if is_adapting:
@@ -295,6 +299,16 @@ def table_names(choice: ExpertChoice, n_columns: int) -> np.ndarray:
 def value_range_of(simulator: ArtifactSimulator, value_range: Any) -> Any:
     """Return the range of the frames' values: the detector's, unless it is "auto"."""
     return simulator.value_range if isinstance(value_range, str) else value_range
+
+
+def check_shown(Y: np.ndarray, names: Sequence[str]) -> None:
+    """Refuse simulated artifacts that are on too few frames to hold some out."""
+    few = {n: int(k) for n, k in zip(names, Y.sum(axis=0), strict=True) if k < 2}
+    if few:
+        raise ValueError(
+            "Each artifact must show on at least 2 frames. "
+            f"Got {few}; pass more frames, a larger n_simulated or fewer artifacts."
+        )
 
 
 def check_tile_grid(tiles: Any, frame: Any) -> None:

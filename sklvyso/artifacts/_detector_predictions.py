@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import clone
+from sklearn.base import TransformerMixin, clone
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.utils.validation import check_is_fitted
 
@@ -21,7 +21,7 @@ from sklvyso.artifacts._reference import Reference
 _CLOSEST = 1e-12
 
 
-class DetectorPredictions(DetectorState):
+class DetectorPredictions(TransformerMixin, DetectorState):
     """Methods of the fitted detector that judge frames."""
 
     _seed: int
@@ -85,6 +85,22 @@ class DetectorPredictions(DetectorState):
         """
         return self.predict_artifact_proba(X)
 
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Return the names of the columns of :meth:`transform`, ``artifacts_``.
+
+        Parameters
+        ----------
+        input_features : ignored
+            Not used.
+
+        Returns
+        -------
+        names : ndarray of str objects of shape (n_artifacts,)
+            In the order of the columns.
+        """
+        check_is_fitted(self)
+        return np.array(self.artifacts_, dtype=object)
+
     def predict_artifacts(self, X: Any, previous: Any = None) -> np.ndarray:
         """Return which artifacts the experts see, each for itself.
 
@@ -135,6 +151,7 @@ class DetectorPredictions(DetectorState):
             Log odds of the second class above those of the threshold; log
             probabilities of the classes where there are more than two.
         """
+        check_is_fitted(self)
         if len(self.classes_) > 2:
             return np.log(np.clip(self.predict_proba(X), _CLOSEST, 1))
         corrupted = np.clip(self.corrupted_proba(X), _CLOSEST, 1 - _CLOSEST)

@@ -259,5 +259,5 @@ def _alike_heavy(Y: np.ndarray, sample_weight: np.ndarray | None) -> np.ndarray:
     kinds = np.where(Y.any(axis=1), Y.argmax(axis=1) + 1, 0)
     sums = np.bincount(kinds, weight, minlength=Y.shape[1] + 1)
     n_kinds = np.count_nonzero(sums[1:])
-    shares = np.where(kinds == 0, 1.0, 1.0 / max(n_kinds, 1))
+    shares = np.where(kinds == 0, 1.0, 1.0 / max(int(n_kinds), 1))
     return weight * shares / np.maximum(sums[kinds], 1e-12) * len(Y) / 2

@@ -96,7 +96,7 @@ def paper_experts(seed: int) -> dict[str, Any]:
     """Return the paper's experts, on spectra and gradients of half its resolution."""
     spectrum = DFTFeaturizer(output_shape=(135, 240), half_plane=False)
     both = DFTFeaturizer(output_shape=(135, 240), half_plane=False, highpass=0.37)
-    shape = {"pixels_per_cell": (10, 10), "resize": (135, 240)}
+    shape: dict[str, Any] = {"pixels_per_cell": (10, 10), "resize": (135, 240)}
 
     def reduced(n_components: int, last: Any) -> Pipeline:
         return make_pipeline(
@@ -126,6 +126,8 @@ def paper_experts(seed: int) -> dict[str, Any]:
 
 class _CappedPCA(PCA):
     """PCA with no more components than half of the rows."""
+
+    n_components: Any
 
     def fit_transform(self, X: Any, y: Any = None) -> np.ndarray:
         wanted = self.n_components
@@ -165,6 +167,11 @@ def choose_experts(
     """
     own = _own_experts(experts, names, seed)
     base = default_featurizers() if isinstance(featurizers, str) else list(featurizers)
+    if not base or not all(isinstance(f, FrameFeaturizer) for f in base):
+        raise ValueError(
+            "featurizers must be 'auto' or a list of frame featurizers, such as "
+            f"DFTFeaturizer(). Got {featurizers!r} instead."
+        )
     all_featurizers = [clone(featurizer) for featurizer in base]
     chosen: dict[str, Any] = {}
     blocks: dict[str, list[int]] = {}
@@ -179,6 +186,11 @@ def choose_experts(
             blocks[name] = [_place(all_featurizers, expert[0])]
             expert = expert[1:]
         chosen[name] = expert
+    if not chosen:
+        raise ValueError(
+            f"experts must hold one for at least one of the artifacts {list(names)}. "
+            f"Got {experts!r}."
+        )
     if not any(set(blocks[name]) & set(range(len(base))) for name in blocks):
         # Nobody reads the common features: they are not computed.
         all_featurizers = all_featurizers[len(base) :]

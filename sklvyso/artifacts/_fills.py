@@ -251,7 +251,7 @@ def _patches(
         size = np.count_nonzero(is_color)
         patches.append(
             [
-                _log_share(size, codes.size),
+                _log_share(int(size), codes.size),
                 float(np.mean(around <= 127)) if len(around) else 0.0,
                 float(count / size),
                 float(np.ptp(bytes_)) / 255,

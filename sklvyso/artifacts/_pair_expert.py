@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
 
 from sklvyso.artifacts._combining import (
     combine_probabilities,
     expert_logits,
+    fit_expert,
     out_of_fold,
     positive_probability,
 )
@@ -75,7 +75,7 @@ class PairExpert:
             raw[rows, 0] = probability
         rows = np.flatnonzero(has_pair)
         weight = None if sample_weight is None else sample_weight[rows]
-        self.expert_ = clone(self.prototype).fit(filled[rows], y[rows])
+        self.expert_ = fit_expert(self.prototype, filled[rows], y[rows], weight)
         [self.calibration_] = fit_calibration(raw[rows], y[rows, None] > 0, [0], weight)
         oof = ensemble.oof_[rows].copy()
         oof[:, self.place] = self._calibrated(raw[rows, 0])

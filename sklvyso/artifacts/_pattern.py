@@ -74,11 +74,12 @@ class PixelPatternFeaturizer(FrameFeaturizer):
     >>> from sklvyso.artifacts import ArtifactSimulator, PixelPatternFeaturizer
     >>> from sklvyso.datasets import make_game_frames
     >>> frames = make_game_frames(8, random_state=0).images
-    >>> broken = ArtifactSimulator(random_state=0).corrupt(frames, "screen_stuttering")
+    >>> dotted = ArtifactSimulator(random_state=0).corrupt(frames, "dotted_lines")
     >>> featurizer = PixelPatternFeaturizer().fit(frames)
     >>> names = featurizer.get_feature_names_out().tolist()
-    >>> j = names.index("pattern_rows_exchange_least")
-    >>> bool(featurizer.transform(frames)[:, j].min() > 0)
+    >>> j = names.index("pattern_dots_top")  # log share of the dots' main colour
+    >>> clean, broken = (featurizer.transform(X)[:, j] for X in (frames, dotted))
+    >>> bool(broken.min() > clean.max())
     True
     """
 

@@ -22,6 +22,7 @@ _CHUNKS = 16
 _STAIRS = 12
 # Lines of pixels that the exchange of blocks is tried on.
 _N_LINES = 120
+_Pair = tuple[np.ndarray, np.ndarray]
 
 NAMES = [
     *(f"{axis}_exchange_{name}" for axis in _AXES for name in ("least", "second")),
@@ -112,7 +113,7 @@ def exchange_gains(grey: np.ndarray) -> list[float]:
 
 
 @functools.lru_cache(maxsize=32)
-def _block_borders(length: int) -> list[tuple[tuple[np.ndarray, np.ndarray], ...]]:
+def _block_borders(length: int) -> list[tuple[_Pair, _Pair]]:
     """Rows on both sides of the borders of blocks, as they are and exchanged."""
     pairs = []
     for block in block_sizes(length):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.utils import column_or_1d
+from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 
 _NORMAL = (0, False, "normal", "0")
@@ -67,6 +67,8 @@ def read_targets(y: Any, normal_label: Any, artifacts: Any) -> Targets:
     if values.ndim == 2 and values.shape[1] > 1:
         return _read_indicator(values, artifacts)
     values = column_or_1d(y, warn=True)
+    if values.dtype.kind == "f":
+        assert_all_finite(values, input_name="y")
     check_classification_targets(values)
     classes = unique_labels(values)
     if len(classes) < 2:

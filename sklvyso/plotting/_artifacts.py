@@ -18,9 +18,11 @@ from sklvyso._optional import import_optional
 from sklvyso.plotting._axes import axes_for
 
 _NORMAL = ("", "normal", "0", "False")
-# The frame must stay recognisable under the heat map.
-_OPACITY = 0.6
-_COLORS = {"heat": "YlOrRd", "likeliest": "tab:red", "other": "0.65"}
+# Tiles that look normal are dimmed: colours laid over a frame would hide its own, and
+# those are what many artifacts change. It must stay recognisable in the dark.
+_DIMMED = 0.6
+_FROM = 0.5
+_COLORS = {"likeliest": "tab:red", "other": "0.65"}
 _MANY_CURVES = 6
 
 
@@ -40,7 +42,9 @@ class ArtifactDisplay:
     probabilities : mapping of str to float, default=None
         Artifact to its probability on the frame.
     heat_map : array-like of shape (n_rows, n_columns), default=None
-        Probability that each tile of the frame is corrupted.
+        Probability that each tile of the frame shows the artifact, rather than none.
+    artifact : str, default=None
+        What the heat map shows.
     corrupted : float, default=None
         Probability that the frame is corrupted.
     is_flagged : bool, default=None
@@ -60,6 +64,8 @@ class ArtifactDisplay:
         The frame.
     heat_image_ : matplotlib.image.AxesImage
         The heat map, None without one.
+    outlines_ : matplotlib.collections.LineCollection
+        Round the tiles of probability 0.5 or more, None without a heat map.
     bars_ : matplotlib.container.BarContainer
         Probabilities of artifacts, None where they are not drawn.
     lines_ : dict of str to matplotlib.lines.Line2D
@@ -85,6 +91,7 @@ class ArtifactDisplay:
         frame: ArrayLike | None = None,
         probabilities: Mapping[str, float] | None = None,
         heat_map: ArrayLike | None = None,
+        artifact: str | None = None,
         corrupted: float | None = None,
         is_flagged: bool | None = None,
         curves: Mapping[str, tuple[ArrayLike, ArrayLike]] | None = None,
@@ -109,6 +116,7 @@ class ArtifactDisplay:
         self.frame = frame
         self.probabilities = probabilities
         self.heat_map = heat_map
+        self.artifact = artifact
         self.corrupted = corrupted
         self.is_flagged = is_flagged
         self.curves = curves
@@ -136,7 +144,7 @@ class ArtifactDisplay:
         previous : like frame, default=None
             The frame before it.
         artifact : str, default=None
-            Whose heat map; None adds up those of all artifacts.
+            Whose heat map; None takes the most probable one.
         ax : matplotlib.axes.Axes or two of them, default=None
             Where to draw frame and bars; one gets the frame only, None makes a figure
             of two.
@@ -171,17 +179,19 @@ class ArtifactDisplay:
         [experts] = detector.predict_artifact_proba([frame], before)
         [corrupted] = detector.corrupted_proba([frame], before)
         [findings] = detector.explain([frame], before)
+        k = int(experts.argmax()) if artifact is None else names.index(artifact)
         heat_map = None
         if detector.tile_expert_ is not None:
             [maps] = detector.heat_map([frame])
-            # Of a tile, probabilities of artifacts and of none sum to one.
-            heat_map = (
-                maps.sum(axis=0) if artifact is None else maps[names.index(artifact)]
-            )
+            # Of a tile, the probabilities of all artifacts and of none sum to one.
+            # Against none alone, 0.5 means as likely as not however many there are.
+            normal = np.maximum(1 - maps.sum(axis=0), 1e-6)
+            heat_map = maps[k] / (maps[k] + normal)
         display = cls(
             frame=image,
             probabilities=dict(zip(names, experts.tolist(), strict=True)),
             heat_map=heat_map,
+            artifact=names[k],
             corrupted=float(corrupted),
             # A frame below the threshold has no findings.
             is_flagged=bool(findings),
@@ -290,7 +300,7 @@ class ArtifactDisplay:
         self : ArtifactDisplay
             Drawn.
         """
-        self.bars_ax_ = self.bars_ = self.heat_image_ = None
+        self.bars_ax_ = self.bars_ = self.heat_image_ = self.outlines_ = None
         if self.frame is None:
             self.ax_ = axes_for(ax, type(self).__name__, width=6.4, height=4.4)
             self._plot_curves(self.ax_, kwargs)
@@ -332,16 +342,22 @@ class ArtifactDisplay:
         limit = 1.0 if pixels.dtype.kind in "fb" else np.iinfo(pixels.dtype).max
         self.image_ = ax.imshow(pixels, cmap="gray", vmin=0, vmax=limit)
         if self.heat_map is not None:
-            heat = np.asarray(self.heat_map, dtype=np.float64)
+            heat = np.clip(np.asarray(self.heat_map, dtype=np.float64), 0, 1)
             style = {
-                "cmap": _COLORS["heat"],
-                "vmin": 0.0,
-                "vmax": 1.0,
-                "alpha": _OPACITY * np.clip(heat, 0, 1),
+                "cmap": "gray",
+                # All black: only the opacity tells tiles apart.
+                "vmin": 1.0,
+                "vmax": 2.0,
+                "alpha": _DIMMED * (1 - heat),
                 "interpolation": "nearest",
                 "extent": (-0.5, width - 0.5, height - 0.5, -0.5),
             }
             self.heat_image_ = ax.imshow(heat, **style | kwargs)
+            self.outlines_ = _outline(ax, heat >= _FROM, height, width)
+            what = self.artifact or "corrupted"
+            ax.set_xlabel(
+                f"outlined: {what} from {_FROM:g} on; dimmed: less", fontsize="small"
+            )
         ax.set(xticks=[], yticks=[])
         lines = [] if name is None else [name]
         if self.corrupted is not None:
@@ -396,6 +412,25 @@ class ArtifactDisplay:
             )
         else:
             ax.legend(frameon=False, loc="lower right")
+
+
+def _outline(ax: Any, is_hot: np.ndarray, height: int, width: int) -> Any:
+    """Draw the borders between hot tiles and others, and those of the frame."""
+    n_rows, n_columns = is_hot.shape
+    padded = np.pad(is_hot, 1)
+    rows, columns = np.nonzero(padded[1:, 1:-1] != padded[:-1, 1:-1])
+    level = [((c, r), (c + 1, r)) for r, c in zip(rows, columns, strict=True)]
+    rows, columns = np.nonzero(padded[1:-1, 1:] != padded[1:-1, :-1])
+    upright = [((c, r), (c, r + 1)) for r, c in zip(rows, columns, strict=True)]
+    corners = np.array(level + upright, dtype=np.float64).reshape(-1, 2, 2)
+    corners = corners * (width / n_columns, height / n_rows) - 0.5
+    collections = import_optional(
+        "matplotlib.collections", extra="plot", caller="ArtifactDisplay"
+    )
+    # Two colours, so that one of them shows on any frame.
+    ax.add_collection(collections.LineCollection(corners, colors="black", lw=3))
+    lines = collections.LineCollection(corners, colors="yellow", lw=1.2)
+    return ax.add_collection(lines)
 
 
 def _pixels(frame: Any) -> np.ndarray:
