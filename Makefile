@@ -46,6 +46,7 @@ study: .venv/.installed-bench
 	$(BIN)/python -m benchmarks.continual
 	$(BIN)/python -m benchmarks.continual_inference
 	$(BIN)/python -m benchmarks.active_learning
+	$(BIN)/python -m benchmarks.artifact_quality
 
 docs: .venv/.installed-docs
 	$(BIN)/python -m sphinx -W -b html docs docs/_build/html

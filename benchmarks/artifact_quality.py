@@ -1,16 +1,16 @@
 """Does the detector find artifacts in games that it knows, and in others?
 
-Real frames of five games (``SKLVYSO_DATA``), artifacts of the paper simulated on them at
-severity 1, three on each judged frame; screens tear between the frames of a clip. Balanced
-accuracy, the mean over artifacts of the recall against the share of normal frames that
-are left alone:
+Real frames of five games (``SKLVYSO_DATA``), artifacts of the paper simulated on them
+at severity 1, three on each judged frame; screens tear between the frames of a clip.
+Balanced accuracy, the mean over artifacts of the recall against the share of normal
+frames that are left alone:
 
 ``seen``
     Four folds by blocks of six clips, all games in training.
 ``new``
     Each game in turn is left out: purely inductive.
 ``clean``
-    The same after ``adapt`` with 12 clean frames (six whole clips, which are not judged).
+    The same after ``adapt`` with 12 clean frames (six clips, which are not judged).
 ``stream``
     The same after ``adapt(assume="unlabelled")`` with the judged frames themselves.
 ``previous``
@@ -18,9 +18,9 @@ are left alone:
 ``paper``
     The paper's experts and final estimator, ``seen`` (first fold) and ``new``.
 
-Features of all frames are computed once, by the functions that ``fit`` itself calls, and
-kept in the cache folder; every cell is a file in ``benchmarks/studies/artifact_quality/``,
-so that a run that broke goes on.
+Features of all frames are computed once, by the functions that ``fit`` itself calls,
+and kept in the cache folder; every cell is a file in
+``benchmarks/studies/artifact_quality/``, so that a run that broke goes on.
 
 ``python -m benchmarks.artifact_quality [seen] [new] [paper] [tables]``
 """
@@ -260,7 +260,7 @@ def read_cells(experts, protocol):
 
 def tables():
     """Print and store the tables."""
-    quality, by_artifact = [], []
+    quality, by_artifact, paper = [], [], []
     for experts, protocol in (
         *(("auto", p) for p in ("seen", "new", "previous", "clean", "stream")),
         *(("paper", p) for p in ("seen", "new")),
@@ -279,25 +279,25 @@ def tables():
             np.mean([c["false_positive_rate"] for c in every])
         )
         quality.append(row)
+        rows = by_artifact if experts == "auto" else paper
         for name in every[0]["artifacts"]:
-            row = next((r for r in by_artifact if r["artifact"] == name), None)
+            row = next((r for r in rows if r["artifact"] == name), None)
             if row is None:
                 row = {"artifact": name}
-                by_artifact.append(row)
+                rows.append(row)
             numbers = [cell["artifacts"][name] for cell in every]
-            row[f"{experts} {protocol}, recall"] = float(
-                np.mean([n["recall"] for n in numbers])
-            )
-            if protocol in ("seen", "new", "previous", "clean"):
-                row[f"{experts} {protocol}, expert AUC"] = float(
-                    np.mean([n["expert_auc"] for n in numbers])
-                )
-                row[f"{experts} {protocol}, least AUC"] = float(
-                    np.min([n["expert_auc"] for n in numbers])
-                )
-    print(table(quality), end="\n\n")
-    print(table(by_artifact))
-    result = {**machine(), "quality": quality, "by_artifact": by_artifact}
+            areas = [number["expert_auc"] for number in numbers]
+            row[f"{protocol}: recall"] = float(np.mean([n["recall"] for n in numbers]))
+            row[f"{protocol}: expert AUC"] = float(np.mean(areas))
+            row[f"{protocol}: least"] = float(np.min(areas))
+    for rows in (quality, by_artifact, paper):
+        print(table(rows), end="\n\n")
+    result = {
+        **machine(),
+        "quality": quality,
+        "by_artifact": by_artifact,
+        "paper": paper,
+    }
     FILE.write_text(json.dumps(result, indent=1) + "\n")
 
 

@@ -61,8 +61,14 @@ study = json.loads((BENCHMARKS / "studies" / "active_learning.json").read_text()
 command = "python -m benchmarks.active_learning"
 for part, rows in [*study["curves"].items(), ("final", study["final"])]:
     write_table(f"active_learning_{part}", study, rows, command)
+study = json.loads((BENCHMARKS / "studies" / "artifact_quality.json").read_text())
+command = "python -m benchmarks.artifact_quality"
+write_table("artifacts_quality", study, study["quality"], command)
+for name in ("by_artifact", "paper"):
+    write_table(f"artifacts_{name}", study, study[name], command)
 results = json.loads((BENCHMARKS / "results.json").read_text())
 SCRIPTS = {
+    "artifacts": "artifacts",
     "continual_predicting": "continual_speed",
     "continual_training": "continual_speed",
     "curvature": "curvature",

@@ -46,6 +46,11 @@ def color_codes(planes: np.ndarray) -> np.ndarray:
     return codes
 
 
+def row_step(height: int) -> int:
+    """Return which rows count colours: all below 810, every second below 1350, ..."""
+    return max(1, round(height / 540))
+
+
 def split_codes(codes: np.ndarray, n_channels: int) -> np.ndarray:
     """Return the bytes of codes, (n_channels, n)."""
     shifts = 8 * np.arange(n_channels)[::-1]
@@ -76,10 +81,11 @@ def fill_statistics(
     """
     codes = color_codes(planes)
     n_channels = len(planes)
-    colors, counts = np.unique(codes, return_counts=True)
+    sample = codes[:: row_step(len(codes))]
+    colors, counts = np.unique(sample, return_counts=True)
     channels = split_codes(colors, n_channels)
-    values = _top_colors(channels, counts, codes.size)
-    values += _top_of_channels(channels, counts, codes.size)
+    values = _top_colors(channels, counts, sample.size)
+    values += _top_of_channels(channels, counts, sample.size)
     for mask in thin_masks(jumps, codes.shape):
         values += _thin(codes, mask, n_channels)
     values += _fills(planes, grey, codes, jumps)
@@ -212,19 +218,22 @@ def _flat_colors(
     codes: np.ndarray, inside: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return colours of flat fills, their pixels, and the share of their box."""
-    places = np.flatnonzero(inside)
+    step = row_step(len(codes))
+    width = codes.shape[1]
+    places = np.flatnonzero(inside[::step])
     # Sorting colour and place as one number is several times faster than argsort.
-    keys = codes.ravel()[places].astype(np.int64) << 32
+    keys = codes[::step].ravel()[places].astype(np.int64) << 32
     keys |= places
     keys.sort()
     flat, places = (keys >> 32).astype(codes.dtype), keys & 0xFFFFFFFF
     starts = np.flatnonzero(np.diff(flat, prepend=-1))
-    counts = np.diff(starts, append=len(flat))
+    counts = step * np.diff(starts, append=len(flat))
     is_large = counts >= max(8, 1e-4 * codes.size)
     if not is_large.any():
         empty = np.zeros(0)
         return np.zeros(0, dtype=codes.dtype), empty, empty
-    rows, columns = np.divmod(places, codes.shape[1])
+    rows, columns = np.divmod(places, width)
+    rows *= step
     sides = [
         np.maximum.reduceat(line, starts) - np.minimum.reduceat(line, starts) + 1
         for line in (rows, columns)

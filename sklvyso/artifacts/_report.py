@@ -87,8 +87,9 @@ def counted(n: int, thing: str) -> str:
 def printable(name: str) -> str:
     """Return a file name without control characters and undecodable bytes."""
     name = name.encode("utf-8", "backslashreplace").decode("utf-8")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode()
-                   for c in name)
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode() for c in name
+    )
 
 
 def add_pictures(

@@ -169,7 +169,7 @@ class ArtifactDisplay:
                 "detector must be a fitted ArtifactDetector. Got "
                 f"{type(detector).__name__} instead."
             )
-        image = _pixels(frame)
+        image = _pixels(frame, detector.value_range)
         names = list(detector.artifacts_)
         if artifact is not None and artifact not in names:
             raise ValueError(
@@ -433,8 +433,8 @@ def _outline(ax: Any, is_hot: np.ndarray, height: int, width: int) -> Any:
     return ax.add_collection(lines)
 
 
-def _pixels(frame: Any) -> np.ndarray:
-    """Return one frame from a path or an array, without opacity."""
+def _pixels(frame: Any, value_range: Any) -> np.ndarray:
+    """Return one frame from a path or an array as uint8 or in [0, 1], not opacity."""
     if isinstance(frame, np.ndarray):
         pixels = frame
     elif hasattr(frame, "__fspath__") or isinstance(frame, str):
@@ -446,7 +446,16 @@ def _pixels(frame: Any) -> np.ndarray:
             "frame must be one frame, an array or a path. Got "
             f"{type(frame).__name__} instead."
         )
-    return pixels[..., :3] if pixels.ndim == 3 and pixels.shape[2] == 4 else pixels
+    if pixels.ndim == 3 and pixels.shape[2] == 4:
+        pixels = pixels[..., :3]
+    is_auto = isinstance(value_range, str)
+    if is_auto and pixels.dtype == np.uint8:
+        return pixels
+    whole = {"f": 1, "b": 1}.get(
+        pixels.dtype.kind, 65535 if pixels.dtype == np.uint16 else 255
+    )
+    low, high = (0, whole) if is_auto else value_range
+    return np.clip((pixels.astype(np.float64) - low) / (high - low), 0, 1)
 
 
 def _shown(y_artifact: np.ndarray, names: Sequence[str] | None) -> dict[str, Any]:

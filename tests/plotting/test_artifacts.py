@@ -97,6 +97,12 @@ def test_a_previous_frame_and_a_file_are_taken(detector, games, tmp_path):
     assert from_file.corrupted == pytest.approx(detector.corrupted_proba([frame])[0])
 
 
+def test_a_frame_of_any_range_is_drawn_in_its_colours(detector, spoiled):
+    for frame in (spoiled / 255, spoiled.astype(np.uint16) * 257):
+        display = ArtifactDisplay.from_detector(detector, frame)
+        np.testing.assert_allclose(display.frame, spoiled / 255)
+
+
 def test_without_tiles_there_is_no_heat_map(games, spoiled):
     y = np.arange(12) % 2
     labelled = ArtifactDetector(cv=2, random_state=0).fit(games.images, y)
@@ -192,5 +198,5 @@ def test_wrong_detectors_and_frames_are_named(detector, spoiled):
         ArtifactDisplay.from_detector(detector, spoiled, artifact="shader")
     with pytest.raises(TypeError, match=r"frame must be one frame.* Got list"):
         ArtifactDisplay.from_detector(detector, [spoiled])
-    with pytest.raises(ValueError, match=r"frame must have shape"):
+    with pytest.raises(ValueError, match=r"A frame must be numbers of shape"):
         ArtifactDisplay.from_detector(detector, spoiled[np.newaxis])

@@ -1,6 +1,7 @@
 """Slow, obviously right forms of what the frame featurizers compute."""
 
 import numpy as np
+from sklearn.base import clone
 
 
 def grid_laplacian_matrix(height, width):
@@ -68,3 +69,64 @@ def weighted_grid_laplacian(planes):
         weights[i, j] = weights[j, i] = np.exp(-(distance**2) / (2 * scale**2))
     roots = 1 / np.sqrt(np.maximum(weights.sum(axis=1), 1e-12))
     return np.eye(n) - roots[:, None] * weights * roots
+
+
+def consistent_columns(Z, is_positive, is_normal, groups):
+    """Columns by mean less half deviation, over games, of pairwise comparisons."""
+    scores = []
+    for column in Z.T:
+        areas = []
+        for game in np.unique(groups):
+            own = column[is_positive & (groups == game)]
+            normal = column[is_normal & (groups == game)]
+            if len(own) and len(normal):
+                wins = [(a > b) + (a == b) / 2 for a in own for b in normal]
+                areas.append(np.mean(wins) - 0.5)
+        scores.append(abs(np.mean(areas)) - np.std(areas) / 2)
+    return sorted(range(Z.shape[1]), key=lambda j: -scores[j])
+
+
+def out_of_fold(jobs, folds, weight):
+    """Fit a clone of each expert on each training part, one after another."""
+    probabilities = np.zeros((len(jobs[0][1]), len(jobs)))
+    for k, (expert, Z, y) in enumerate(jobs):
+        for train, test in folds:
+            fitted = clone(expert)
+            options = {}
+            if weight is not None:
+                name = "sample_weight"
+                if hasattr(fitted, "steps"):
+                    name = f"{fitted.steps[-1][0]}__{name}"
+                options = {name: weight[train]}
+            fitted.fit(Z[train], y[train], **options)
+            probabilities[test, k] = fitted.predict_proba(Z[test])[:, 1]
+    return probabilities
+
+
+def pair_statistics(frame, previous):
+    """Differences of two frames, line by line."""
+    difference = np.abs(frame.astype(float) - previous).max(axis=0)
+    values = {}
+    for axis, lines in (("rows", difference), ("columns", difference.T)):
+        profile = [line.mean() for line in lines]
+        n = len(profile)
+        still = 0
+        while still < n and profile[still] <= 0.25:
+            still += 1
+        margin = max(1, n // 20)
+        splits = range(margin, n - margin + 1) if n > 2 * margin else range(1, n)
+        ratios = [
+            np.log((np.mean(profile[k:]) + 0.5) / (np.mean(profile[:k]) + 0.5))
+            for k in splits
+        ]
+        steps = [abs(profile[k + 1] - profile[k]) for k in range(n - 1)]
+        values |= {
+            f"pair_{axis}_still": still / n,
+            f"pair_{axis}_rest": np.log1p(np.mean(profile[still:] or [0])),
+            f"pair_{axis}_split": max([0, *ratios]),
+            f"pair_{axis}_split_back": max([0, *(-r for r in ratios)]),
+            f"pair_{axis}_edge": np.log1p(max(steps)),
+        }
+    values["pair_equal"] = np.mean(difference == 0)
+    values["pair_difference"] = np.log1p(difference.mean())
+    return values
