@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import ClassifierMixin, clone
+from sklearn.base import clone
 from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
@@ -39,7 +39,7 @@ _N_UNLABELLED = 32
 _UNLABELLED_SHARE = 0.4
 
 
-class ArtifactDetector(ClassifierMixin, DetectorPredictions):
+class ArtifactDetector(DetectorPredictions):
     """Find corrupted game frames, name the artifact, show its place.
 
     Clean frames of a few games are enough: ``fit(frames)`` simulates the artifacts of

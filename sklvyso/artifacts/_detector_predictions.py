@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import TransformerMixin, clone
+from sklearn.base import ClassifierMixin, TransformerMixin, clone
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.utils.validation import check_is_fitted
 
@@ -21,7 +21,7 @@ from sklvyso.artifacts._reference import Reference
 _CLOSEST = 1e-12
 
 
-class DetectorPredictions(TransformerMixin, DetectorState):
+class DetectorPredictions(ClassifierMixin, TransformerMixin, DetectorState):
     """Methods of the fitted detector that judge frames."""
 
     _seed: int

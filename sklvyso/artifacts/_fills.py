@@ -18,6 +18,8 @@ _COLOR_NAMES = ("share", "saturation", "bright")
 _THIN = ("dots", "upright", "level")
 _THIN_NAMES = ("share", "top", "top_share", "top_lines", "colors", "saturation")
 _FILL_NAMES = ("share", "fill", "convex", "saturation", "bright", "contrast")
+# Of its box, from which share on a colour can be one piece.
+_LEAST_COMPACT = 0.04
 _N_PATCHES = 2
 _PATCH_NAMES = ("share", "darker", "flat", "saturation", "bright", "edge")
 
@@ -47,8 +49,8 @@ def color_codes(planes: np.ndarray) -> np.ndarray:
 
 
 def row_step(height: int) -> int:
-    """Return which rows count colours: all below 810, every second below 1350, ..."""
-    return max(1, round(height / 540))
+    """Return which rows count colours: all below 405, every second below 675, ..."""
+    return max(1, round(height / 270))
 
 
 def split_codes(codes: np.ndarray, n_channels: int) -> np.ndarray:
@@ -196,12 +198,13 @@ def _fills(
     high, low = channels.max(axis=0), channels.min(axis=0)
     is_dark = (high < 50) & (high > 0)
     is_other = (high - low > 10) & ~is_dark
+    is_compact = compactness > _LEAST_COMPACT
     values: list[float] = []
     n_triangles = []
-    for chosen in (is_dark, is_other):
+    for chosen in (is_dark & is_compact, is_other & is_compact):
         # A piece of its own fills its box; a texture's colour is all over the frame.
         order = np.argsort(-(counts * compactness)[chosen], kind="stable")
-        best = colors[chosen][order[: 2 * _N_FILLS]]
+        best = colors[chosen][order[: _N_FILLS + 1]]
         fills = [_fill(planes, codes, int(color)) for color in best]
         n_triangles.append(
             float(sum(fill[1] < 0.56 and fill[2] > 0.9 for fill in fills))
@@ -250,7 +253,7 @@ def _patches(
     n_channels: int,
 ) -> list[float]:
     """Objects filled with one colour: bright ones, so that what is around is darker."""
-    order = np.argsort(-counts, kind="stable")[: 2 * _N_PATCHES]
+    order = np.argsort(-counts, kind="stable")[: _N_PATCHES + 1]
     patches = []
     for color, count in zip(colors[order], counts[order], strict=True):
         is_color = codes == color

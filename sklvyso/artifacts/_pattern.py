@@ -111,6 +111,6 @@ class PixelPatternFeaturizer(FrameFeaturizer):
         if planes.dtype != np.uint8:
             whole = np.clip(np.rint(planes), 0, 255).astype(np.uint8)
         jumps = (_seams.largest_jump(whole, 0), _seams.largest_jump(whole, 1))
-        values = _seams.seam_statistics(whole, grey)
+        values = _seams.seam_statistics(whole, grey, jumps)
         values += _fills.fill_statistics(whole, grey, jumps)
         return np.asarray(values, dtype=np.float32)

@@ -22,7 +22,7 @@ _WIDTH = 480
 # A frame that much wider than its thumbnail also shows its worst tile in full size.
 _DETAIL_FROM = 1.5
 _HEAT_COLOUR = (255, 0, 110)
-_HEAT_OPACITY = 170
+_HEAT_OPACITY = 110
 # Below this probability of the worst tile the heat map fades, instead of being
 # stretched until noise looks like an artifact.
 _FAINT = 0.25
@@ -41,7 +41,7 @@ class Finding:
     number: int
     artifact: str
     probability: float
-    artifacts: list[tuple[str, float]] = field(default_factory=list)
+    artifacts: list[tuple[str, float]]
     features: list[dict[str, Any]] = field(default_factory=list)
     picture: bytes | None = None
     detail: bytes | None = None
@@ -170,7 +170,8 @@ def _page(result: ScanResult, artifacts: Sequence[str]) -> Iterable[str]:
         yield "<p class=note>Interrupted: this is what was found until then.</p>\n"
     shown = [f for f in result.most_suspicious_first if f.picture is not None]
     if any(finding.heat_map for finding in shown):
-        yield "<input type=checkbox id=heat checked><label for=heat> Mark where</label>"
+        yield "<input type=checkbox id=heat checked>"
+        yield "<label for=heat> Mark where (not under the pointer)</label>"
     yield "<main>\n"
     yield from _interval_table(result)
     if shown:
@@ -195,8 +196,7 @@ def _card(finding: Finding) -> str:
             "<details><summary>Worst tile</summary>"
             f'<img alt="" src="{_inline(finding.detail, "jpeg")}"></details>'
         )
-    named = finding.artifacts or [(finding.artifact, None)]
-    bars = "".join(_bar(artifact, probability) for artifact, probability in named)
+    bars = "".join(_bar(name, share) for name, share in finding.artifacts)
     return (
         "<article>\n<div class=picture>"
         f'<img alt="{name}" src="{_inline(finding.picture, "jpeg")}">{heat}</div>\n'
@@ -205,11 +205,9 @@ def _card(finding: Finding) -> str:
     )
 
 
-def _bar(label: str, probability: float | None) -> str:
-    value = ""
-    if probability is not None:
-        value = f"<meter value={probability:.3f}></meter> {probability:.0%}"
-    return f"<dt>{_shown(label)}</dt><dd>{value}</dd>"
+def _bar(label: str, probability: float) -> str:
+    bar = f"<progress value={probability:.3f}></progress> {probability:.0%}"
+    return f"<dt>{_shown(label)}</dt><dd>{bar}</dd>"
 
 
 def _features(finding: Finding) -> str:
@@ -292,7 +290,8 @@ article { background: var(--card); border: 1px solid var(--line); border-radius:
 .heat { position: absolute; inset: 0; height: 100%; image-rendering: pixelated; }
 .picture:hover .heat, #heat:not(:checked) ~ main .heat { display: none; }
 dl { display: grid; grid-template-columns: auto 1fr; gap: 0 .8rem; margin: 0; }
-dd { margin: 0; white-space: nowrap; } meter { width: 5rem; max-width: 50%; }
+dd { margin: 0; white-space: nowrap; } progress { width: 5rem; max-width: 50%;
+  accent-color: #d6006e; }
 .table { overflow-x: auto; } table { border-collapse: collapse; font-size: .85rem; }
 th, td { text-align: left; padding: .2rem .8rem .2rem 0; vertical-align: top;
   border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }

@@ -106,9 +106,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             scanner.look_through(counting(frames, bar))
             if result.is_interrupted:
                 break
-    write_report(result, options.report, detector.artifacts_)
     if not options.quiet:
         print_tables(result)
+    try:
+        write_report(result, options.report, detector.artifacts_)
+    except OSError as error:
+        fail(f"the report could not be written: {error}")
     print(f"{result.summary()}; report: {printable(options.report)}")
     if result.is_interrupted:
         return _INTERRUPTED
@@ -128,7 +131,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_arguments(command)
-    options = command_options = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     if options.model is None and options.train is None:
         command.error(_NO_MODEL)
     if options.fpr is not None and options.train is None and options.adapt is None:
@@ -142,11 +145,13 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         # Better now than after hours of scanning.
         if file is not None and not os.path.isdir(os.path.dirname(file) or "."):
             command.error(f"there is no folder for {printable(file)}")
+        if file is not None and os.path.isdir(file):
+            command.error(f"{printable(file)} must be a file, it is a folder")
     try:
         options.sources = [files for path in options.paths for files in sources(path)]
     except FileNotFoundError as error:
         command.error(str(error))
-    return command_options
+    return options
 
 
 def _add_arguments(command: argparse.ArgumentParser) -> None:

@@ -35,7 +35,9 @@ NAMES = [
 ]
 
 
-def seam_statistics(planes: np.ndarray, grey: np.ndarray) -> list[float]:
+def seam_statistics(
+    planes: np.ndarray, grey: np.ndarray, jumps: tuple[np.ndarray, np.ndarray]
+) -> list[float]:
     """Describe the seams of a frame.
 
     Parameters
@@ -44,13 +46,14 @@ def seam_statistics(planes: np.ndarray, grey: np.ndarray) -> list[float]:
         The frame.
     grey : ndarray of shape (H, W), uint8
         Its luma.
+    jumps : (ndarray of shape (H - 1, W), ndarray of shape (H, W - 1)), uint8
+        Of :func:`largest_jump`, for both axes.
 
     Returns
     -------
     values : list of float of length len(NAMES)
         Finite for every frame.
     """
-    jumps = [largest_jump(planes, axis) for axis in (0, 1)]
     # Everything below runs along the second axis of a contiguous array.
     upright = [jumps[0], np.ascontiguousarray(jumps[1].T)]
     greys = [grey, np.ascontiguousarray(grey.T)]
@@ -61,8 +64,8 @@ def seam_statistics(planes: np.ndarray, grey: np.ndarray) -> list[float]:
         values += _seams(jump)
     for plane in greys:
         values += _breaks(plane)
-    for jump in (jumps[1], np.ascontiguousarray(jumps[0].T)):
-        values += _bands(jump.mean(axis=1, dtype=np.float32))
+    for jump, axis in ((jumps[1], 1), (jumps[0], 0)):
+        values += _bands(jump.mean(axis=axis, dtype=np.float32))
     for profile in _chroma_profiles(planes):
         values += _bands(profile)
     period = max(1, round(10 * grey.shape[0] / 1080))
@@ -151,8 +154,8 @@ def _breaks(grey: np.ndarray) -> list[float]:
     if height < 16 or width < _CHUNKS + 1:
         return [0.0] * len(_BREAK_NAMES)
     steps = np.diff(grey.astype(np.float32), axis=1)
-    alike = [_likeness(steps, lag) for lag in (1, 2, 3)]
     energy = _chunk_sums(steps * steps)
+    alike = [_likeness(steps, energy, lag) for lag in (1, 2, 3)]
     n = height - 3
     within = np.minimum(alike[0][: n - 1], alike[0][2 : n + 1])
     across = np.maximum(alike[0][1:n], alike[1][1:n])
@@ -174,11 +177,11 @@ def _breaks(grey: np.ndarray) -> list[float]:
     ]
 
 
-def _likeness(steps: np.ndarray, lag: int) -> np.ndarray:
+def _likeness(steps: np.ndarray, energy: np.ndarray, lag: int) -> np.ndarray:
     """Return the correlation of each chunk of a row with the one ``lag`` rows on."""
     product = _chunk_sums(steps[lag:] * steps[:-lag])
-    energy = _chunk_sums(steps * steps) + steps.shape[1] / _CHUNKS
-    return product / np.sqrt(energy[lag:] * energy[:-lag])
+    scale = np.sqrt(energy + np.float32(steps.shape[1] / _CHUNKS))
+    return product / (scale[lag:] * scale[:-lag])
 
 
 def _chunk_sums(values: np.ndarray) -> np.ndarray:

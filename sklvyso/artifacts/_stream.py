@@ -378,11 +378,9 @@ class FrameStreamDetector(BaseEstimator):
         last = None
         with tqdm(unit="frames", disable=not self.verbose) as bar:
             for chunk in _chunks(frames, self.batch_size, self.detector_.input_shape):
-                before = None
-                if self.use_previous and np.ndim(chunk[0]) > 1:
-                    before = previous_frames(chunk, last)
-                    last = chunk[-1]
-                parts.append(judge(self.detector_, chunk, before))
+                is_frames = np.ndim(chunk[0]) > 1
+                parts.append(self._judge_chunk(chunk, last, is_frames))
+                last = chunk[-1] if is_frames else None
                 bar.update(len(parts[-1][0]))
         if not parts:
             raise ValueError("frames must hold at least one frame. Got none.")
@@ -391,6 +389,16 @@ class FrameStreamDetector(BaseEstimator):
             smooth(corrupted, self.window, self.vote),
             smooth(artifacts, self.window, self.vote),
         )
+
+    def _judge_chunk(
+        self, chunk: Any, last: Any, is_frames: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        # The list of previous frames must not outlive this call: it holds the last
+        # frame of the chunk before, and the next one is about to be read.
+        before = None
+        if self.use_previous and is_frames:
+            before = previous_frames(chunk, last)
+        return judge(self.detector_, chunk, before)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
