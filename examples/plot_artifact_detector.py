@@ -47,7 +47,7 @@ plt.show()
 # they have not seen; ``clips`` which frames belong together, so that screens tear
 # between them. These settings are small to be quick; the defaults simulate more.
 start = time.perf_counter()
-detector = ArtifactDetector(n_simulated=2, tiles=(2, 3), cv=3, random_state=0)
+detector = ArtifactDetector(n_simulated=2, tiles=(2, 3), cv=2, random_state=0)
 detector.fit(frames[~is_new], groups=games.group[~is_new], clips=games.clip[~is_new])
 print(
     f"{(~is_new).sum()} clean frames became {len(detector.training_.Z)} in "
@@ -82,11 +82,12 @@ for game in new_games:
 shown, called, groups = np.array(shown), np.array(called), np.array(groups)
 is_flagged = {"before": np.array(before) >= 0.5, "after": np.array(after) >= 0.5}
 
-print(f"{'share flagged':20}{'before':>8}{'after':>8}   named rightly, after")
+print(f"{'share flagged':20}{'before':>8}{'after':>8}   of these named rightly")
 for name in ["normal", *names]:
     rows = shown == name
     shares = [flagged[rows].mean() for flagged in is_flagged.values()]
-    right = "" if name == "normal" else f"{(called[rows] == name).mean():8.2f}"
+    found = called[rows & is_flagged["after"]]
+    right = f"{(found == name).mean():8.2f}" if len(found) and name != "normal" else ""
     print(f"{name:20}{shares[0]:8.2f}{shares[1]:8.2f}   {right}")
 for when, flagged in is_flagged.items():
     recall = flagged[shown != "normal"].mean()
@@ -96,9 +97,9 @@ share = np.mean(np.array(torn) >= 0.5)
 print(f"torn screens flagged when the other frame of the clip is given: {share:.2f}")
 
 # %%
-# The row "normal" holds false alarms. These numbers are rough: each share is of a few
-# dozen frames at most, and the frames of a clip are alike. On a single frame a tear
-# mostly cannot be seen, by a person either; two frames show it.
+# The row "normal" holds false alarms. These numbers are rough: each share is of a
+# dozen frames or so, and the two frames of a clip are alike. On a single frame most
+# tears cannot be seen, by a person either; two frames show them.
 #
 # The same as curves, after adapting: which artifacts are told from normal frames at
 # which rate of false alarms, and in which game.

@@ -285,6 +285,12 @@ def clean_frames(
                 continue
             files.append(file)
             games.append(os.path.relpath(file, folder).split(os.sep)[0])
+    if not files:
+        raise ValueError(
+            f"{printable(folder)} must hold clean frames, images of at least "
+            f"{_MIN_SIZE} rows and columns. Got {counted(len(unreadable), 'file')}, "
+            "none of them readable."
+        )
     # Files that lie in the folder itself are one game.
     games = [
         "" if os.path.isfile(os.path.join(folder, game)) else game for game in games

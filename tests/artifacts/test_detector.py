@@ -74,7 +74,7 @@ def detector():
 @pytest.fixture(scope="module")
 def clean():
     """Return the light detector."""
-    return light().fit(FRAMES)
+    return light().fit(FRAMES[::2])
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +135,7 @@ def test_transform_names_its_columns(detector):
 
 @pytest.mark.parametrize("combine", ["stack", "or", "max", "noisy_or", "mean"])
 def test_combine_is_the_rule(clean, combine):
-    model = light(combine=combine).fit(FRAMES)
+    model = light(combine=combine).fit(FRAMES[::2])
     experts = model.predict_artifact_proba(NEW)
     expected = combine_probabilities(experts, combine, "proba", model.final_estimator_)
     np.testing.assert_array_equal(model.corrupted_proba(NEW), expected)
@@ -174,13 +174,13 @@ def test_threshold_moves_the_answer():
 
 
 def test_names_of_clean_frames_ask_for_names():
-    model = light().fit(FRAMES, ["normal"] * 32)
+    model = light().fit(FRAMES[::2], ["normal"] * 16)
     assert model.classes_.tolist() == sorted(["normal", *ARTIFACTS[:2]])
     predicted = model.predict(corrupted("triangulation"))
     assert np.mean(predicted == "triangulation") > 0.7
     probabilities = model.predict_proba(NEW)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1)
-    own = light(normal_label=7).fit(FRAMES, [7] * 32)
+    own = light(normal_label=7).fit(FRAMES[::2], [7] * 16)
     assert own.classes_.tolist() == [0, 1]
     np.testing.assert_allclose(own.predict_proba(NEW)[:, 1], 1 - probabilities[:, 1])
 
@@ -229,8 +229,6 @@ def test_names_of_artifacts(named):
 def test_an_indicator_of_several_artifacts():
     names = sorted(ARTIFACTS)
     Y = (NAMED[:, None] == np.array(names)).astype(int)
-    model = light_labelled().fit(LABELLED.images, Y)
-    assert model.artifacts_ == [f"artifact{k}" for k in range(4)]
     own = light(artifacts=names).fit(LABELLED.images, Y)
     assert own.artifacts_ == names and own.classes_.tolist() == [0, 1]
     assert own.predict_artifacts(NEW).shape == (16, 4)
@@ -270,10 +268,10 @@ def test_adaptation_is_to_the_last_game_only(clean):
 
 
 def test_fitting_forgets_the_adaptation(clean):
-    model = clone(clean).fit(FRAMES).adapt(NEW[:6])
+    model = clone(clean).fit(FRAMES[::2]).adapt(NEW[:6])
     expected = clean.predict_proba(NEW)
     assert not np.array_equal(model.predict_proba(NEW), expected)
-    np.testing.assert_array_equal(model.fit(FRAMES).predict_proba(NEW), expected)
+    np.testing.assert_array_equal(model.fit(FRAMES[::2]).predict_proba(NEW), expected)
     assert model.n_adapted_frames_ == 0
 
 
@@ -524,7 +522,7 @@ def test_float_frames_are_judged_like_bytes(X_new, value_range):
 
 
 def test_learning_from_float_frames(clean):
-    model = light().fit(FRAMES / 255)
+    model = light().fit(FRAMES[::2] / 255)
     X = np.concatenate([NEW, corrupted("triangulation")]) / 255
     scores = model.corrupted_proba(X)
     assert roc_auc_score(np.repeat([0, 1], 16), scores) > 0.9
@@ -630,13 +628,13 @@ def stripes(frame, rng, severity, previous):
 
 def test_artifacts_of_the_user():
     own = {"negative": negative, "stripes": stripes}
-    model = light(artifacts=own).fit(FRAMES)
+    model = light(artifacts=own).fit(FRAMES[::2])
     assert model.artifacts_ == ["negative", "stripes"]
     broken = ArtifactSimulator(own, random_state=3).corrupt(NEW, "stripes")
     assert model.predict(broken).mean() > 0.8
     assert pickle.loads(pickle.dumps(model)).predict(broken).mean() > 0.8
     simulator = ArtifactSimulator(own, severity=0.5)
-    by_simulator = light(artifacts=None, simulator=simulator).fit(FRAMES)
+    by_simulator = light(artifacts=None, simulator=simulator).fit(FRAMES[::4])
     assert by_simulator.artifacts_ == ["negative", "stripes"]
     assert not hasattr(simulator, "random_state_")
 
