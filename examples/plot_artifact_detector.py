@@ -116,7 +116,8 @@ plt.show()
 # A person looks at what is flagged. The display shows the frame, where the likeliest
 # artifact is, and what the experts say; tiles as coarse as these point at a region, no
 # more. Of the last game, the frames with a band of pixels and with dark shapes that are
-# flagged most surely:
+# flagged most surely. The name can be wrong where the alarm is right: a band of narrow
+# upright cells is not far from Morse code.
 for name in ("line_pixelation", "shapes"):
     X = spoiled[names.index(name)]
     frame = X[detector.corrupted_proba(X).argmax()]

@@ -19,6 +19,7 @@ from sklvyso import (
     DFTFeaturizer,
     DRoPSampler,
     EffectiveSparsityPruner,
+    FrameStreamDetector,
     GoldilocksProbe,
     GraphLaplacianFeaturizer,
     HOGFeaturizer,
@@ -143,6 +144,7 @@ INSTANCES += [
 # checks.py, tests/artifacts one of its own.
 WITHOUT_COLUMNS = [
     ArtifactSimulator(),
+    FrameStreamDetector(),
     PretrainedTextEncoder(),
     TransformerTextClassifier(),
 ]

@@ -58,7 +58,7 @@ def combine_probabilities(
         inputs = stack_inputs(probabilities, stack_method)
         return np.asarray(final_estimator.predict_proba(inputs)[:, 1])
     if combine == "or":
-        return (probabilities >= 0.5).any(axis=1).astype(np.float64)
+        return np.asarray((probabilities >= 0.5).any(axis=1), dtype=np.float64)
     if combine == "max":
         return probabilities.max(axis=1)
     if combine == "mean":

@@ -127,6 +127,10 @@ class ArtifactDetector(DetectorPredictions):
         Fitted; None where `combine` is not "stack".
     threshold_ : float
         Probability from which on a frame is flagged.
+    pair_threshold_ : float
+        The same where `previous` is given, if `fit` knew the clips.
+    normal_class_ : label
+        Which of ``classes_`` means normal.
     oof_scores_ : dict
         On training frames that were held out: "roc_auc" of each expert against normal
         frames, "balanced_accuracy" and "false_positive_rate".
@@ -310,17 +314,18 @@ class ArtifactDetector(DetectorPredictions):
         frames = self._read(X, reset=True)
         if y is not None:
             check_consistent_length(frames, y)
+        weight = None
         if sample_weight is not None:
-            sample_weight = _check_sample_weight(
+            weight = _check_sample_weight(
                 sample_weight, np.zeros(len(frames)), ensure_non_negative=True
             )
         games = self._games(groups, len(frames))
         self.simulator_, self.tile_expert_ = None, None
         self.fitted_adapted_, self.n_adapted_frames_ = None, 0
         if is_all_normal(y, self.normal_label) and not self._is_table:
-            self._fit_simulated(frames, y, games, clips, sample_weight)
+            self._fit_simulated(frames, y, games, clips, weight)
         else:
-            self._fit_labelled(frames, y, games, clips, sample_weight)
+            self._fit_labelled(frames, y, games, clips, weight)
         self.fitted_ = self._fit_experts(self.training_)
         is_normal = ~self.training_.Y.any(axis=1)
         self.normal_ = measure_reference(self.training_.Z[is_normal])
@@ -458,9 +463,9 @@ class ArtifactDetector(DetectorPredictions):
         """Frames named "normal" ask for names; otherwise 0 and 1."""
         values = np.asarray(0 if y is None else y)
         normal = values.ravel()[0].item() if values.size else 0
-        self._kind, self.classes_, self._normal_class = "binary", np.array([0, 1]), 0
+        self._kind, self.classes_, self.normal_class_ = "binary", np.array([0, 1]), 0
         if isinstance(normal, str) and normal not in self.artifacts_:
-            self._kind, self._normal_class = "named", normal
+            self._kind, self.normal_class_ = "named", normal
             self.classes_ = np.unique([normal, *self.artifacts_])
 
     def _fit_labelled(
@@ -501,7 +506,7 @@ class ArtifactDetector(DetectorPredictions):
             Z, targets.Y, games, sample_weight, pairs
         )
         self._kind, self.classes_ = targets.kind, targets.classes
-        self._normal_class, self.artifacts_ = targets.normal, targets.names
+        self.normal_class_, self.artifacts_ = targets.normal, targets.names
 
     def _games(self, groups: Any, n_frames: int) -> np.ndarray | None:
         if groups is None:

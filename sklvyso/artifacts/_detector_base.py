@@ -39,7 +39,7 @@ class DetectorState(BaseEstimator):
     n_features_in_: int
     _is_table: bool
     _kind: str
-    _normal_class: Any
+    normal_class_: Any
 
     @property
     def _in_use(self) -> fitting.Fitted:
@@ -59,6 +59,12 @@ class DetectorState(BaseEstimator):
     def threshold_(self) -> float:
         """Probability of a corrupted frame from which on it is flagged."""
         return self._in_use.ensemble.threshold_
+
+    @property
+    def pair_threshold_(self) -> float:
+        """The threshold where the previous frame is given and clips were known."""
+        ensemble, pair_expert = self._in_use
+        return (ensemble if pair_expert is None else pair_expert).threshold_
 
     @property
     def oof_scores_(self) -> dict[str, Any]:
@@ -149,13 +155,10 @@ class DetectorState(BaseEstimator):
         return experts, corrupted
 
     def _threshold(self, pairs: np.ndarray | None) -> float:
-        ensemble, pair_expert = self._in_use
-        if pairs is not None and pair_expert is not None:
-            return pair_expert.threshold_
-        return ensemble.threshold_
+        return self.threshold_ if pairs is None else self.pair_threshold_
 
     def _labels(self) -> np.ndarray:
         """Return the class of each artifact."""
-        others = [c for c in self.classes_.tolist() if c != self._normal_class]
+        others = [c for c in self.classes_.tolist() if c != self.normal_class_]
         by_name = {str(label): label for label in others}
         return np.array([by_name[name] for name in self.artifacts_])

@@ -31,7 +31,7 @@ from sklvyso.artifacts._training_frames import (
 
 _CHUNK = 8
 _N_ROWS = 2400
-_N_TILE_FRAMES = 120
+_N_TILE_FRAMES = 80
 # How heavy a frame of the game that the detector adapts to is, against one of fit.
 ADAPTED_WEIGHT = 5.0
 _BLOCK = 4
@@ -203,7 +203,14 @@ def fit_ensemble(
     if rows.weight is not None:
         # Rows of no weight are as good as absent, so that no fold consists of them.
         kept = rows.weight > 0
-        rows = TrainingRows(*(None if part is None else part[kept] for part in rows))
+        rows = TrainingRows(
+            rows.Z[kept],
+            rows.pairs[kept],
+            rows.Y[kept],
+            rows.source[kept],
+            None if rows.groups is None else rows.groups[kept],
+            rows.weight[kept],
+        )
     columns = _columns(rows, names, choice, n_selected)
     keys = rows.groups
     if is_adapting:

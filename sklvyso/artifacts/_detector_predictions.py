@@ -70,6 +70,27 @@ class DetectorPredictions(ClassifierMixin, TransformerMixin, DetectorState):
         _, Z, pairs = self._describe(X, previous)
         return self._experts_say(Z, pairs)[0]
 
+    def judge(self, X: Any, previous: Any = None) -> tuple[np.ndarray, np.ndarray]:
+        """Return both of the above at the price of one.
+
+        Parameters
+        ----------
+        X : array of shape (n, H, W[, C]) or (n, n_features), or list of frames or paths
+            Frames.
+        previous : like X, default=None
+            See :meth:`corrupted_proba`.
+
+        Returns
+        -------
+        corrupted : ndarray of shape (n,)
+            As :meth:`corrupted_proba`.
+        artifacts : ndarray of shape (n, n_artifacts)
+            As :meth:`predict_artifact_proba`.
+        """
+        _, Z, pairs = self._describe(X, previous)
+        experts, corrupted = self._experts_say(Z, pairs)
+        return corrupted, experts
+
     def transform(self, X: Any) -> np.ndarray:
         """Return the experts' probabilities, as features for what follows.
 
@@ -156,7 +177,7 @@ class DetectorPredictions(ClassifierMixin, TransformerMixin, DetectorState):
             return np.log(np.clip(self.predict_proba(X), _CLOSEST, 1))
         corrupted = np.clip(self.corrupted_proba(X), _CLOSEST, 1 - _CLOSEST)
         limit = np.clip(self.threshold_, _CLOSEST, 1 - _CLOSEST)
-        sign = 1 if self.classes_[1] != self._normal_class else -1
+        sign = 1 if self.classes_[1] != self.normal_class_ else -1
         return sign * (
             np.log(corrupted / (1 - corrupted)) - np.log(limit / (1 - limit))
         )
@@ -181,11 +202,11 @@ class DetectorPredictions(ClassifierMixin, TransformerMixin, DetectorState):
         experts, corrupted = self._experts_say(Z, pairs)
         is_flagged = corrupted >= self._threshold(pairs)
         if len(self.classes_) == 2:
-            [other] = [c for c in self.classes_.tolist() if c != self._normal_class]
+            [other] = [c for c in self.classes_.tolist() if c != self.normal_class_]
             labels = np.array([other]).repeat(len(Z))
         else:
             labels = self._labels()[experts.argmax(axis=1)]
-        labels = np.where(is_flagged, labels, self._normal_class)
+        labels = np.where(is_flagged, labels, self.normal_class_)
         return labels.astype(self.classes_.dtype)
 
     def score(
@@ -237,7 +258,9 @@ class DetectorPredictions(ClassifierMixin, TransformerMixin, DetectorState):
             balanced_accuracy_score(values, predicted, sample_weight=sample_weight)
         )
 
-    def explain(self, X: Any, previous: Any = None) -> list[list[dict[str, Any]]]:
+    def explain(
+        self, X: Any, previous: Any = None, *, threshold: float | None = None
+    ) -> list[list[dict[str, Any]]]:
         """Say why frames are flagged.
 
         Parameters
@@ -246,6 +269,8 @@ class DetectorPredictions(ClassifierMixin, TransformerMixin, DetectorState):
             Frames.
         previous : like X, default=None
             See :meth:`corrupted_proba`.
+        threshold : float, default=None
+            Explain frames from this probability on; None is the detector's own.
 
         Returns
         -------
@@ -259,7 +284,8 @@ class DetectorPredictions(ClassifierMixin, TransformerMixin, DetectorState):
         """
         frames, Z, pairs = self._describe(X, previous)
         experts, corrupted = self._experts_say(Z, pairs)
-        is_flagged = corrupted >= self._threshold(pairs)
+        limit = self._threshold(pairs) if threshold is None else threshold
+        is_flagged = corrupted >= limit
         return [
             self._explain(frames[i], Z[i], experts[i]) if is_flagged[i] else []
             for i in range(len(Z))
@@ -298,7 +324,7 @@ class DetectorPredictions(ClassifierMixin, TransformerMixin, DetectorState):
         self, experts: np.ndarray, corrupted: np.ndarray
     ) -> np.ndarray:
         classes = self.classes_.tolist()
-        normal = classes.index(self._normal_class)
+        normal = classes.index(self.normal_class_)
         probabilities = np.zeros((len(corrupted), len(classes)))
         probabilities[:, normal] = 1 - corrupted
         if len(classes) == 2:

@@ -25,6 +25,9 @@ from sklvyso.artifacts._combining import (
 from sklvyso.artifacts._stacking import ExpertStacker
 from sklvyso.artifacts._training_frames import progress
 
+# Under the ROC curve out of fold, from which on an expert is listened to.
+_LEAST_AREA = 0.55
+
 Folds = Sequence[tuple[np.ndarray, np.ndarray]]
 
 
@@ -173,16 +176,21 @@ def fit_calibration(
 ) -> np.ndarray:
     """Return slope and offset of each expert's log odds, both classes alike heavy.
 
-    An expert without skill becomes a constant, not one turned upside down.
+    An expert without skill becomes a constant: nobody should lean on its noise, nor
+    turn it upside down.
     """
     logits = expert_logits(raw)
     calibration = np.array([[1.0, 0.0]] * Y.shape[1])
+    if sample_weight is not None:
+        # So that the penalty does not depend on the unit of the weights.
+        sample_weight = sample_weight / sample_weight.mean()
     for k in places:
         regression = LogisticRegression(class_weight="balanced").fit(
             logits[:, [k]], Y[:, k], sample_weight=sample_weight
         )
         slope = float(regression.coef_[0, 0])
-        if slope > 0:
+        area = roc_auc_score(Y[:, k], logits[:, k], sample_weight=sample_weight)
+        if slope > 0 and area > _LEAST_AREA:
             calibration[k] = (slope, regression.intercept_[0])
         else:
             calibration[k] = (0.0, 0.0)
@@ -224,7 +232,7 @@ def finish(
             corrupted[is_normal], 1 - combination.target_fpr, method="higher"
         )
         # A frame at the threshold is flagged.
-        threshold = float(np.nextafter(limit, 2))
+        threshold = float(min(np.nextafter(limit, 2), 1.0))
     areas = {}
     for k in places:
         rows = Y[:, k] | is_normal

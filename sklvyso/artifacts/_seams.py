@@ -65,7 +65,7 @@ def seam_statistics(
     for plane in greys:
         values += _breaks(plane)
     for jump, axis in ((jumps[1], 1), (jumps[0], 0)):
-        values += _bands(jump.mean(axis=axis, dtype=np.float32))
+        values += _bands(_means(jump, axis))
     for profile in _chroma_profiles(planes):
         values += _bands(profile)
     period = max(1, round(10 * grey.shape[0] / 1080))
@@ -74,6 +74,13 @@ def seam_statistics(
     for axis in (0, 1):
         values += _fades(planes, axis, period)
     return values
+
+
+def _means(values: np.ndarray, axis: int) -> np.ndarray:
+    """Return means along an axis; none of a frame of a single row or column."""
+    if not values.shape[axis]:
+        return np.zeros(0, dtype=np.float32)
+    return np.asarray(values.mean(axis=axis, dtype=np.float32))
 
 
 def largest_jump(planes: np.ndarray, axis: int) -> np.ndarray:
@@ -210,7 +217,7 @@ def _chroma_profiles(planes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         total: np.ndarray | float = 0.0
         for difference in (red - green, blue - green):
             jump = np.abs(np.diff(difference, axis=axis))
-            total = total + jump.mean(axis=axis, dtype=np.float32)
+            total = total + _means(jump, axis)
         profiles.append(np.asarray(total))
     return profiles[0], profiles[1]
 

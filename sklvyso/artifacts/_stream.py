@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from numbers import Integral
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -26,23 +26,14 @@ from sklvyso._compat import HasMethods, Interval, StrOptions
 from sklvyso.artifacts import _frames
 from sklvyso.artifacts._detector import ArtifactDetector
 from sklvyso.artifacts._reading import iter_frames
-
-_VOTES: dict[str, Any] = {"median": np.median, "mean": np.mean, "max": np.max}
-
-
-class FrameInterval(NamedTuple):
-    """Consecutive frames that show an artifact.
-
-    Frames `start` to `stop` - 1, counted from 0; `artifact` is the one with the largest
-    mean probability inside, `probability` the mean one of a corrupted frame, in [0, 1].
-
-    .. versionadded:: 0.1
-    """
-
-    start: int
-    stop: int
-    artifact: str
-    probability: float
+from sklvyso.artifacts._voting import (
+    VOTES,
+    FrameInterval,
+    describe_runs,
+    flagged_runs,
+    previous_frames,
+    smooth,
+)
 
 
 class FrameStreamDetector(BaseEstimator):
@@ -141,7 +132,7 @@ class FrameStreamDetector(BaseEstimator):
     _parameter_constraints: dict[str, list] = {
         "detector": [HasMethods(["fit", "predict_artifact_proba"]), None],
         "window": [Interval(Integral, 1, None, closed="left")],
-        "vote": [StrOptions(set(_VOTES))],
+        "vote": [StrOptions(set(VOTES))],
         "use_previous": ["boolean"],
         "min_length": [Interval(Integral, 1, None, closed="left")],
         "max_gap": [Interval(Integral, 0, None, closed="left")],
@@ -302,7 +293,7 @@ class FrameStreamDetector(BaseEstimator):
             the detector's `predict`.
         """
         corrupted, artifacts = self._judged(frames)
-        normal = self.detector_._normal_class
+        normal = self.detector_.normal_class_
         others = [label for label in self.classes_.tolist() if label != normal]
         if len(others) == 1:
             found = np.full(len(corrupted), others[0])
@@ -347,7 +338,9 @@ class FrameStreamDetector(BaseEstimator):
     @property
     def threshold_(self) -> float:
         """From which probability on a frame is flagged."""
-        return threshold_of(self.detector_, self.use_previous)
+        if self.use_previous:
+            return self.detector_.pair_threshold_
+        return self.detector_.threshold_
 
     @property
     def n_features_in_(self) -> int:
@@ -398,7 +391,7 @@ class FrameStreamDetector(BaseEstimator):
         before = None
         if self.use_previous and is_frames:
             before = previous_frames(chunk, last)
-        return judge(self.detector_, chunk, before)
+        return self.detector_.judge(chunk, before)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -422,98 +415,3 @@ def _chunks(frames: Any, n_frames: int, input_shape: Any) -> Iterator[Any]:
         return
     for start in range(0, len(frames), n_frames):
         yield frames[start : start + n_frames]
-
-
-def previous_frames(frames: Sequence[np.ndarray], last: Any) -> list[Any]:
-    """Return the frame before each frame, None where there is none of its shape."""
-    return [
-        other if other is not None and other.shape == frame.shape else None
-        for other, frame in zip([last, *frames[:-1]], frames, strict=True)
-    ]
-
-
-def judge(
-    detector: Any, frames: Any, previous: list[Any] | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return a detector's `corrupted_proba` and `predict_artifact_proba`.
-
-    Both methods describe the frames, which takes nearly all of the time; here that is
-    done once. `previous` is a list of frames and None, or None.
-    """
-    artifacts = detector.predict_artifact_proba(frames, previous=previous)
-    ensemble, pair_expert = detector._in_use
-    corrupted = ensemble.corrupted(artifacts)
-    if previous is not None and pair_expert is not None:
-        rows = np.flatnonzero([other is not None for other in previous])
-        if len(rows):
-            corrupted[rows] = pair_expert.corrupted(artifacts[rows], ensemble)
-    return corrupted, artifacts
-
-
-def threshold_of(detector: Any, with_previous: bool) -> float:
-    """Return a detector's threshold; that for pairs where it judges pairs."""
-    ensemble, pair_expert = detector._in_use
-    if with_previous and pair_expert is not None:
-        return float(pair_expert.threshold_)
-    return float(ensemble.threshold_)
-
-
-def smooth(values: np.ndarray, window: int, vote: str) -> np.ndarray:
-    """Return the votes of neighbours over an odd window on values (n, ...).
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sklvyso.artifacts._stream import smooth
-    >>> smooth(np.array([0.0, 0.0, 1.0, 0.0, 0.0, 1.0, 1.0]), 3, "median").tolist()
-    [0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0]
-    """
-    n, half = len(values), window // 2
-    smoothed = np.array(values, dtype=np.float64)
-    if half == 0:
-        return smoothed
-    if n >= window:
-        views = np.lib.stride_tricks.sliding_window_view(values, window, axis=0)
-        smoothed[half : n - half] = _VOTES[vote](views, axis=-1)
-    for i in range(n):
-        if i < half or i >= n - half:
-            smoothed[i] = _VOTES[vote](values[max(0, i - half) : i + half + 1], axis=0)
-    return smoothed
-
-
-def flagged_runs(
-    is_flagged: ArrayLike, min_length: int = 1, max_gap: int = 0
-) -> list[tuple[int, int]]:
-    """Return runs (start, stop) of flagged frames.
-
-    Gaps of at most `max_gap` frames are bridged; then runs of fewer than `min_length`
-    frames, gaps included, are dropped.
-
-    Examples
-    --------
-    >>> from sklvyso.artifacts._stream import flagged_runs
-    >>> flagged_runs([1, 1, 0, 1, 0, 0, 1], min_length=2, max_gap=1)
-    [(0, 4)]
-    """
-    flagged = np.flatnonzero(is_flagged)
-    parts = np.split(flagged, np.flatnonzero(np.diff(flagged) > max_gap + 1) + 1)
-    runs = [(int(part[0]), int(part[-1]) + 1) for part in parts if len(part)]
-    return [(start, stop) for start, stop in runs if stop - start >= min_length]
-
-
-def describe_runs(
-    runs: Sequence[tuple[int, int]],
-    corrupted: np.ndarray,
-    artifacts: np.ndarray,
-    names: Sequence[str],
-) -> list[FrameInterval]:
-    """Name the artifact of each run, and how probable it is that it is corrupted."""
-    return [
-        FrameInterval(
-            start,
-            stop,
-            names[int(artifacts[start:stop].mean(axis=0).argmax())],
-            float(corrupted[start:stop].mean()),
-        )
-        for start, stop in runs
-    ]

@@ -86,7 +86,7 @@ class TileExpert:
         return self
 
     def heat_maps(self, item: Any) -> np.ndarray:
-        """Return the probability of each artifact in each tile.
+        """Return how probable each artifact is in each tile, against a normal tile.
 
         Parameters
         ----------
@@ -101,9 +101,16 @@ class TileExpert:
         planes = _frames.planes_of(_frames.load_frame(item), self.value_range_)
         probabilities = self.forest_.predict_proba(self._describe_tiles(planes))
         maps = np.zeros((len(self.names), len(probabilities)))
-        for column, label in enumerate(self.forest_.classes_):
+        classes = self.forest_.classes_.tolist()
+        normal = np.full(len(probabilities), 1e-6)
+        if 0 in classes:
+            normal += probabilities[:, classes.index(0)]
+        # Of a tile the probabilities of all artifacts sum to one with that of none:
+        # against none alone, 0.5 means as likely as not, however many there are.
+        for column, label in enumerate(classes):
             if label > 0:
-                maps[label - 1] = probabilities[:, column]
+                own = probabilities[:, column]
+                maps[label - 1] = own / (own + normal)
         return maps.reshape(len(self.names), *self.tiles)
 
     # -- private ------------------------------------------------------------------

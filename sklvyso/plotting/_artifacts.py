@@ -183,10 +183,7 @@ class ArtifactDisplay:
         heat_map = None
         if detector.tile_expert_ is not None:
             [maps] = detector.heat_map([frame])
-            # Of a tile, the probabilities of all artifacts and of none sum to one.
-            # Against none alone, 0.5 means as likely as not however many there are.
-            normal = np.maximum(1 - maps.sum(axis=0), 1e-6)
-            heat_map = maps[k] / (maps[k] + normal)
+            heat_map = maps[k]
         display = cls(
             frame=image,
             probabilities=dict(zip(names, experts.tolist(), strict=True)),
@@ -438,9 +435,9 @@ def _pixels(frame: Any, value_range: Any) -> np.ndarray:
     if isinstance(frame, np.ndarray):
         pixels = frame
     elif hasattr(frame, "__fspath__") or isinstance(frame, str):
-        from sklvyso.artifacts import iter_frames  # reads files; not needed to draw
+        from skimage.io import imread  # slow to import; for paths only
 
-        pixels = next(iter_frames(frame))
+        pixels = imread(frame)
     else:
         raise TypeError(
             "frame must be one frame, an array or a path. Got "

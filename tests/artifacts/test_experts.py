@@ -359,22 +359,22 @@ def test_artifacts_are_alike_heavy(labels, weight):
 # -- stacker ----------------------------------------------------------------------
 
 
-def log_odds(n=600, n_experts=5, seed=0, share=0.5):
+def log_odds(n=600, n_experts=5, seed=0, share=0.5, step=4.0):
     rng = np.random.default_rng(seed)
     y = (rng.random(n) < share).astype(int)
     X = rng.normal(-3, 1, (n, n_experts))
-    X[np.arange(n), rng.integers(0, n_experts, n)] += 4 * y
+    X[np.arange(n), rng.integers(0, n_experts, n)] += step * y
     return X, y
 
 
 @pytest.mark.parametrize("share", [0.5, 0.1])
 def test_one_half_is_where_balanced_accuracy_is_best(share):
-    X, y = log_odds(share=share)
+    X, y = log_odds(share=share, n=2000, step=2.5)
     stacker = ExpertStacker().fit(X, y)
     scores = stacker.decision_function(X)
     best = max(balanced_accuracy_score(y, scores >= limit) for limit in scores)
     assert balanced_accuracy_score(y, stacker.predict(X)) > best - 0.02
-    assert best > 0.8
+    assert best > 0.7
     np.testing.assert_allclose(stacker.predict_proba(X)[:, 1], expit(scores))
     np.testing.assert_array_equal(stacker.predict(X), (scores >= 0).astype(int))
 
@@ -846,7 +846,7 @@ def test_bytes_of_any_frame():
     n_simulated=st.integers(1, 4),
     seed=st.integers(0, 1000),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_rounds_are_balanced_within_games(sizes, n_simulated, seed):
     names = ["a", "b", "c", "d"]
     rng = np.random.default_rng(seed)
@@ -858,8 +858,11 @@ def test_rounds_are_balanced_within_games(sizes, n_simulated, seed):
         # Exact to the block of ten frames that the deck is dealt to.
         dealt = [name for names_ in own[: n // 10 * 10] for name in names_]
         counts = [dealt.count(name) for name in names]
-        # Where a frame would get an artifact twice, it takes the next one instead.
-        assert max(counts) - min(counts) <= (1 if n_simulated in (1, 4) else 4)
+        if n_simulated in (1, 4):
+            assert max(counts) - min(counts) <= 1
+        # A frame that would get an artifact twice takes the next one instead, so that
+        # of two decks at least one gives its card.
+        assert 2 * min(counts) >= len(dealt) // len(names)
     # A game's plan depends neither on other games nor on frames that follow.
     rows = np.flatnonzero(groups == 0)
     alone = plan_rounds(np.zeros(len(rows) + 3, int), names, n_simulated, seed)
@@ -970,16 +973,19 @@ def test_streams_of_frames_are_their_own():
 def test_tiles_show_the_place():
     artifacts = ["morse_code", "triangulation"]
     simulator = ArtifactSimulator(artifacts)
-    plan = [artifacts] * 6
+    plan = [artifacts] * 8
     expert = TileExpert((2, 2), artifacts)
-    expert.fit(list(FRAMES[:6]), [None] * 6, simulator, plan, 0)
-    [broken] = ArtifactSimulator(random_state=5).corrupt(FRAMES[8:9], "triangulation")
-    half = FRAMES[8].copy()
-    half[:, 32:] = broken[:, 32:]
-    maps = expert.heat_maps(half)
-    assert maps.shape == (2, 2, 2)
-    assert (maps >= 0).all() and (maps.sum(axis=0) <= 1 + 1e-9).all()
-    assert maps[1, :, 1].min() > maps[1, :, 0].max()
+    expert.fit(list(FRAMES[:8]), [None] * 8, simulator, plan, 0)
+    broken = ArtifactSimulator(random_state=5).corrupt(FRAMES[8:], "triangulation")
+    halves = FRAMES[8:].copy()
+    halves[:, :, 32:] = broken[:, :, 32:]
+    maps = np.stack([expert.heat_maps(frame) for frame in halves])
+    assert maps.shape == (4, 2, 2, 2)
+    assert (maps >= 0).all() and (maps <= 1).all()
+    clean = np.stack([expert.heat_maps(frame) for frame in FRAMES[8:]])
+    np.testing.assert_array_equal(maps[..., 0], clean[..., 0])
+    gain = maps[:, 1, :, 1].mean() - clean[:, 1, :, 1].mean()
+    assert gain > 0.2 and maps[:, 1, :, 1].mean() > maps[:, 1, :, 0].mean() + 0.1
 
 
 # -- labels -----------------------------------------------------------------------

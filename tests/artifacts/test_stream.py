@@ -18,7 +18,7 @@ from sklvyso.artifacts import (
     FrameStreamDetector,
     iter_frames,
 )
-from sklvyso.artifacts._stream import describe_runs, flagged_runs, judge, smooth
+from sklvyso.artifacts._voting import describe_runs, flagged_runs, smooth
 from sklvyso.datasets import make_game_frames
 
 SMALL = {
@@ -120,7 +120,7 @@ def test_run_is_named_after_its_most_probable_artifact():
 @pytest.mark.parametrize("with_previous", [True, False])
 def test_judge_equals_both_methods_of_the_detector(detector, frames, with_previous):
     previous = [None, *frames[:5]] if with_previous else None
-    corrupted, artifacts = judge(detector, frames[:6], previous)
+    corrupted, artifacts = detector.judge(frames[:6], previous)
     np.testing.assert_array_equal(
         corrupted, detector.corrupted_proba(frames[:6], previous)
     )
