@@ -7,6 +7,8 @@ graphics draw does.
 # Authors: The sklvyso developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy import ndimage
 
@@ -21,7 +23,9 @@ _FILL_NAMES = ("share", "fill", "convex", "saturation", "bright", "contrast")
 # Of its box, from which share on a colour can be one piece.
 _LEAST_COMPACT = 0.04
 _N_PATCHES = 2
-_PATCH_NAMES = ("share", "darker", "flat", "saturation", "bright", "edge")
+_PATCH_NAMES = ("share", "darker", "edges", "saturation", "bright", "compact")
+# Luma of what the artifact fills; around it the frame is darker.
+_BRIGHT_OBJECT = 127
 
 NAMES = [
     *(f"color{k}_{name}" for k in range(_N_COLORS) for name in _COLOR_NAMES),
@@ -31,12 +35,31 @@ NAMES = [
     *(f"dark{k}_{name}" for k in range(_N_FILLS) for name in _FILL_NAMES),
     *(f"fill{k}_{name}" for k in range(_N_FILLS) for name in _FILL_NAMES),
     *(f"patch{k}_{name}" for k in range(_N_PATCHES) for name in _PATCH_NAMES),
+    "patches_share",
+    "patches_number",
     "dark_triangles",
     "triangles",
     "flat_share",
 ]
 _NO_FILL = [float(np.log(1e-5)), 0.0, 0.0, 0.0, 0.0, 0.0]
 _NO_PATCH = [float(np.log(1e-5)), 0.0, 0.0, 0.0, 0.0, 0.0]
+
+
+class FlatColors(NamedTuple):
+    """Colours of flat fills, all of shape (n_colors,).
+
+    Codes, pixels, share of the bounding box, edges to the right and below, and the
+    share of these edges beyond which the frame is not bright.
+    """
+
+    colors: np.ndarray
+    counts: np.ndarray
+    compactness: np.ndarray
+    n_edges: np.ndarray
+    darker: np.ndarray
+
+
+_NONE = FlatColors(np.zeros(0, dtype=np.int32), *(np.zeros(0) for _ in range(4)))
 
 
 def color_codes(planes: np.ndarray) -> np.ndarray:
@@ -189,21 +212,28 @@ def _fills(
     """Describe the most compact dark fills, the most compact others, and patches."""
     height, width = codes.shape
     if min(height, width) < 3:
-        return [*(_NO_FILL * 2 * _N_FILLS), *(_NO_PATCH * _N_PATCHES), 0.0, 0.0, 0.0]
+        return [
+            *(_NO_FILL * 2 * _N_FILLS),
+            *_patches(_NONE, codes.size, 1),
+            0.0,
+            0.0,
+            0.0,
+        ]
     # A pixel whose left and upper neighbours have its colour lies inside a fill.
     inside = np.zeros(codes.shape, dtype=bool)
     inside[1:, 1:] = (jumps[0][:, 1:] == 0) & (jumps[1][1:] == 0)
-    colors, counts, compactness = _flat_colors(codes, inside)
+    flat = _flat_colors(codes, grey, inside)
+    colors, score = flat.colors, flat.counts * flat.compactness
     channels = split_codes(colors, len(planes))
     high, low = channels.max(axis=0), channels.min(axis=0)
     is_dark = (high < 50) & (high > 0)
     is_other = (high - low > 10) & ~is_dark
-    is_compact = compactness > _LEAST_COMPACT
+    is_compact = flat.compactness > _LEAST_COMPACT
     values: list[float] = []
     n_triangles = []
     for chosen in (is_dark & is_compact, is_other & is_compact):
         # A piece of its own fills its box; a texture's colour is all over the frame.
-        order = np.argsort(-(counts * compactness)[chosen], kind="stable")
+        order = np.argsort(-score[chosen], kind="stable")
         best = colors[chosen][order[: _N_FILLS + 1]]
         fills = [_fill(planes, codes, int(color)) for color in best]
         n_triangles.append(
@@ -213,16 +243,15 @@ def _fills(
         fills.sort(key=lambda fill: -fill[2] * np.exp(0.25 * fill[0]))
         fills += [_NO_FILL] * _N_FILLS
         values += [number for fill in fills[:_N_FILLS] for number in fill]
-    values += _patches(grey, codes, colors[~is_dark], counts[~is_dark], len(planes))
+    bright = FlatColors(*(part[~is_dark] for part in flat))
+    values += _patches(bright, codes.size, len(planes))
     return [*values, *n_triangles, float(inside.mean())]
 
 
-def _flat_colors(
-    codes: np.ndarray, inside: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return colours of flat fills, their pixels, and the share of their box."""
+def _flat_colors(codes: np.ndarray, grey: np.ndarray, inside: np.ndarray) -> FlatColors:
+    """Return the colours of flat fills, and what is to the right of and below them."""
     step = row_step(len(codes))
-    width = codes.shape[1]
+    height, width = codes.shape
     places = np.flatnonzero(inside[::step])
     # Sorting colour and place as one number is several times faster than argsort.
     keys = codes[::step].ravel()[places].astype(np.int64) << 32
@@ -234,46 +263,53 @@ def _flat_colors(
     is_large = counts >= max(8, 1e-4 * codes.size)
     if not is_large.any():
         empty = np.zeros(0)
-        return np.zeros(0, dtype=codes.dtype), empty, empty
+        return FlatColors(np.zeros(0, dtype=codes.dtype), empty, empty, empty, empty)
     rows, columns = np.divmod(places, width)
     rows *= step
     sides = [
         np.maximum.reduceat(line, starts) - np.minimum.reduceat(line, starts) + 1
         for line in (rows, columns)
     ]
-    shares = counts / (sides[0] * sides[1])
-    return flat[starts][is_large], counts[is_large], shares[is_large]
+    n_edges, n_darker = np.zeros(len(starts)), np.zeros(len(starts))
+    places = rows * width + columns
+    for offset, has_next in ((1, columns < width - 1), (width, rows < height - 1)):
+        neighbours = np.where(has_next, places + offset, places)
+        is_edge = codes.ravel()[neighbours] != flat
+        n_edges += np.add.reduceat(is_edge, starts, dtype=np.int32)
+        is_edge &= grey.ravel()[neighbours] <= _BRIGHT_OBJECT
+        n_darker += np.add.reduceat(is_edge, starts, dtype=np.int32)
+    return FlatColors(
+        flat[starts][is_large],
+        counts[is_large],
+        (counts / (sides[0] * sides[1]))[is_large],
+        (step * n_edges)[is_large],
+        (n_darker / np.maximum(n_edges, 1))[is_large],
+    )
 
 
-def _patches(
-    grey: np.ndarray,
-    codes: np.ndarray,
-    colors: np.ndarray,
-    counts: np.ndarray,
-    n_channels: int,
-) -> list[float]:
+def _patches(fills: FlatColors, n: int, n_channels: int) -> list[float]:
     """Objects filled with one colour: bright ones, so that what is around is darker."""
-    order = np.argsort(-counts, kind="stable")[: _N_PATCHES + 1]
-    patches = []
-    for color, count in zip(colors[order], counts[order], strict=True):
-        is_color = codes == color
-        edge = _grown(is_color) & ~is_color
-        around = grey[edge]
-        bytes_ = split_codes(np.array([color]), n_channels)
-        size = np.count_nonzero(is_color)
-        patches.append(
-            [
-                _log_share(int(size), codes.size),
-                float(np.mean(around <= 127)) if len(around) else 0.0,
-                float(count / size),
-                float(np.ptp(bytes_)) / 255,
-                float(bytes_.max()) / 255,
-                len(around) / size,
-            ]
-        )
-    patches.sort(key=lambda patch: -patch[1] * np.exp(0.25 * patch[0]))
-    patches += [_NO_PATCH] * _N_PATCHES
-    return [number for patch in patches[:_N_PATCHES] for number in patch]
+    shares = fills.counts / n
+    bytes_ = split_codes(fills.colors, n_channels)
+    saturation = np.ptp(bytes_, axis=0) / 255
+    # Of dark frames everything is surrounded by dark; strong colours stand out.
+    score = fills.darker * shares**0.25 * (0.1 + saturation)
+    order = np.argsort(-score, kind="stable")[:_N_PATCHES]
+    values: list[float] = []
+    for i in order:
+        values += [
+            _log_share(fills.counts[i], n),
+            float(fills.darker[i]),
+            float(fills.n_edges[i] / fills.counts[i]),
+            float(saturation[i]),
+            float(bytes_[:, i].max()) / 255,
+            float(fills.compactness[i]),
+        ]
+    values += _NO_PATCH * (_N_PATCHES - len(order))
+    is_patch = (fills.darker > 0.98) & (saturation > 0.3)
+    values.append(_log_share(float(fills.counts[is_patch].sum()), n))
+    values.append(float(np.log1p(np.count_nonzero(is_patch))))
+    return values
 
 
 def _fill(planes: np.ndarray, codes: np.ndarray, color: int) -> list[float]:
