@@ -95,7 +95,7 @@ class PretrainedActiveLearner(
         Fitted from scratch in each round. None is a
         :class:`~sklearn.linear_model.LogisticRegression` of 1,000 iterations at most,
         with C=10 after an encoder (vectors of length 1) and C=1 without.
-    strategy : str or callable, default="cluster_margin"
+    strategy : str or callable, default="badge"
         What to ask next. ``"random"``; the most uncertain rows by
         ``"least_confidence"``, ``"margin"``, ``"entropy"``, or of a committee by
         ``"variation_ratio"``, ``"bald"``; ``"k_center"``: those that lie farthest from
@@ -291,7 +291,7 @@ class PretrainedActiveLearner(
         encoder: Any = None,
         *,
         classifier: Any = None,
-        strategy: Any = "cluster_margin",
+        strategy: Any = "badge",
         batch_size: int = 50,
         n_initial: int = 50,
         initial: str = "random",

@@ -354,7 +354,7 @@ def test_labels_are_taken_back(digits):
     np.testing.assert_array_equal(learner.query(), second)
     np.testing.assert_array_equal(learner.pool_rows(second), X[second])
     learner.teach(second, y[second])
-    assert learner.labeled_data()["strategy"].tolist()[-5:] == ["cluster_margin"] * 5
+    assert learner.labeled_data()["strategy"].tolist()[-5:] == ["badge"] * 5
     learner.forget(second)
     learner.forget(first)
     np.testing.assert_array_equal(learner.query(), first)

@@ -26,7 +26,7 @@ def learners():
 
 def test_one_learner(learners):
     display = ActiveLearningDisplay.from_estimator(learners[0])
-    line = display.lines_["cluster_margin"]
+    line = display.lines_["badge"]
     np.testing.assert_array_equal(line.get_xdata(), [50, 60, 70, 80])
     scores = [entry["score"] for entry in learners[0].history_]
     np.testing.assert_array_equal(line.get_ydata(), scores)
