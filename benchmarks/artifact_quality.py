@@ -297,6 +297,7 @@ def tables():
         row["false positives"] = float(
             np.mean([c["false_positive_rate"] for c in every])
         )
+        row["by OR"] = float(np.mean([c["combine"]["or"] for c in every]))
         quality.append(row)
         rows = by_artifact if experts == "auto" else paper
         for name in every[0]["artifacts"]:

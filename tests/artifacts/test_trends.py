@@ -1,4 +1,4 @@
-"""Published trends on real frames: what is easy, what adapting and stacking are worth."""
+"""Trends on real frames: what is easy, and what adapting and stacking are worth."""
 
 import os
 
