@@ -341,8 +341,9 @@ class ArtifactDetector(DetectorPredictions):
         """Learn the look of a new game from a few of its frames.
 
         Artifacts are simulated on the frames, all of them on each, and experts, final
-        estimator and threshold are fitted again with these, each weighing five times
-        as much as a frame of `fit`.
+        estimator and threshold are fitted again with these, each weighing ten times
+        as much as a frame of `fit`. From then on the log odds of both, the experts of
+        `fit` and the adapted ones, are averaged.
 
         Parameters
         ----------

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -58,13 +59,21 @@ class DetectorState(BaseEstimator):
     @property
     def threshold_(self) -> float:
         """Probability of a corrupted frame from which on it is flagged."""
-        return self._in_use.ensemble.threshold_
+        return self._mean_threshold(lambda fitted: fitted.ensemble.threshold_)
 
     @property
     def pair_threshold_(self) -> float:
         """The threshold where the previous frame is given and clips were known."""
-        ensemble, pair_expert = self._in_use
-        return (ensemble if pair_expert is None else pair_expert).threshold_
+        return self._mean_threshold(
+            lambda fitted: (fitted.pair_expert or fitted.ensemble).threshold_
+        )
+
+    def _mean_threshold(self, threshold: Callable[[fitting.Fitted], float]) -> float:
+        limits = [threshold(self.fitted_)]
+        if self.fitted_adapted_ is None:
+            return limits[0]
+        both = np.array([limits[0], threshold(self.fitted_adapted_)])
+        return float(_mean_odds(both[:1], both[1:])[0])
 
     @property
     def oof_scores_(self) -> dict[str, Any]:
@@ -143,15 +152,15 @@ class DetectorState(BaseEstimator):
         self, Z: np.ndarray, pairs: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the experts' probabilities, and that of a corrupted frame."""
-        ensemble, pair_expert = self._in_use
-        experts = ensemble.probabilities(Z)
-        corrupted = ensemble.corrupted(experts)
-        if pairs is None or pair_expert is None:
-            return experts, corrupted
-        rows = np.flatnonzero(~np.isnan(pairs[:, 0]))
-        if len(rows):
-            experts[rows] = pair_expert.replaced(experts[rows], pairs[rows])
-            corrupted[rows] = pair_expert.corrupted(experts[rows], ensemble)
+        said = _say(self.fitted_, Z, pairs)
+        if self.fitted_adapted_ is None:
+            return said
+        # Experts adapted to a dozen frames know the game, but little of its variety;
+        # those of fit know variety. Their mean log odds beat both.
+        adapted = _say(self.fitted_adapted_, Z, pairs)
+        experts, corrupted = (
+            _mean_odds(*both) for both in zip(said, adapted, strict=True)
+        )
         return experts, corrupted
 
     def _threshold(self, pairs: np.ndarray | None) -> float:
@@ -162,3 +171,29 @@ class DetectorState(BaseEstimator):
         others = [c for c in self.classes_.tolist() if c != self.normal_class_]
         by_name = {str(label): label for label in others}
         return np.array([by_name[name] for name in self.artifacts_])
+
+
+def _mean_odds(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return the probability of mean log odds; 0 and 1 count as 1e-6 away."""
+    odds = []
+    for probability in (first, second):
+        kept = np.clip(probability, 1e-6, 1 - 1e-6)
+        odds.append(np.log(kept / (1 - kept)))
+    mean: np.ndarray = 1 / (1 + np.exp(-(odds[0] + odds[1]) / 2))
+    return mean
+
+
+def _say(
+    fitted: fitting.Fitted, Z: np.ndarray, pairs: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what one set of experts says, with the one on pairs where there are."""
+    ensemble, pair_expert = fitted
+    experts = ensemble.probabilities(Z)
+    corrupted = ensemble.corrupted(experts)
+    if pairs is None or pair_expert is None:
+        return experts, corrupted
+    rows = np.flatnonzero(~np.isnan(pairs[:, 0]))
+    if len(rows):
+        experts[rows] = pair_expert.replaced(experts[rows], pairs[rows])
+        corrupted[rows] = pair_expert.corrupted(experts[rows], ensemble)
+    return experts, corrupted

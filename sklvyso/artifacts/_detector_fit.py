@@ -33,7 +33,7 @@ _CHUNK = 8
 _N_ROWS = 2400
 _N_TILE_FRAMES = 80
 # How heavy a frame of the game that the detector adapts to is, against one of fit.
-ADAPTED_WEIGHT = 5.0
+ADAPTED_WEIGHT = 10.0
 _BLOCK = 4
 
 
