@@ -310,7 +310,7 @@ def tables():
             row[f"{protocol}: recall"] = float(np.mean([n["recall"] for n in numbers]))
             row[f"{protocol}: expert AUC"] = float(np.mean(areas))
             row[f"{protocol}: least"] = float(np.min(areas))
-    for rows in (quality, by_artifact, paper):
+    for rows in filter(None, (quality, by_artifact, paper)):
         print(table(rows), end="\n\n")
     result = {
         **machine(),

@@ -64,8 +64,15 @@ for part, rows in [*study["curves"].items(), ("final", study["final"])]:
 study = json.loads((BENCHMARKS / "studies" / "artifact_quality.json").read_text())
 command = "python -m benchmarks.artifact_quality"
 write_table("artifacts_quality", study, study["quality"], command)
-for name in ("by_artifact", "paper"):
-    write_table(f"artifacts_{name}", study, study[name], command)
+columns = [
+    "artifact",
+    "seen: recall",
+    "new: recall",
+    "clean: recall",
+    "new: expert AUC",
+]
+columns += ["new: least", "previous: expert AUC", "previous: least"]
+write_table("artifacts_by_artifact", study, study["by_artifact"], command, columns)
 results = json.loads((BENCHMARKS / "results.json").read_text())
 SCRIPTS = {
     "artifacts": "artifacts",

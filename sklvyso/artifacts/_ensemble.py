@@ -181,9 +181,6 @@ def fit_calibration(
     """
     logits = expert_logits(raw)
     calibration = np.array([[1.0, 0.0]] * Y.shape[1])
-    if sample_weight is not None:
-        # So that the penalty does not depend on the unit of the weights.
-        sample_weight = sample_weight / sample_weight.mean()
     for k in places:
         regression = LogisticRegression(class_weight="balanced").fit(
             logits[:, [k]], Y[:, k], sample_weight=sample_weight
@@ -232,7 +229,7 @@ def finish(
             corrupted[is_normal], 1 - combination.target_fpr, method="higher"
         )
         # A frame at the threshold is flagged.
-        threshold = float(min(np.nextafter(limit, 2), 1.0))
+        threshold = float(np.nextafter(limit, 2))
     areas = {}
     for k in places:
         rows = Y[:, k] | is_normal
