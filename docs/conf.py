@@ -71,7 +71,7 @@ columns = [
     "clean: recall",
     "new: expert AUC",
 ]
-columns += ["new: least", "previous: expert AUC", "previous: least"]
+columns += ["new: expert AUC", "new: least", "previous: expert AUC", "previous: least"]
 write_table("artifacts_by_artifact", study, study["by_artifact"], command, columns)
 results = json.loads((BENCHMARKS / "results.json").read_text())
 SCRIPTS = {
