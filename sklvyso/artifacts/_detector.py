@@ -138,7 +138,7 @@ class ArtifactDetector(DetectorPredictions):
         Frames of the last :meth:`adapt`, 0 without.
     n_features_in_ : int
         Values of a frame, or columns of a table; not there after a list of frames.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Column names, when ``X`` was a data frame with string columns.
 
     See Also
