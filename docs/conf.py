@@ -64,13 +64,7 @@ for part, rows in [*study["curves"].items(), ("final", study["final"])]:
 study = json.loads((BENCHMARKS / "studies" / "artifact_quality.json").read_text())
 command = "python -m benchmarks.artifact_quality"
 write_table("artifacts_quality", study, study["quality"], command)
-columns = [
-    "artifact",
-    "seen: recall",
-    "new: recall",
-    "clean: recall",
-    "new: expert AUC",
-]
+columns = ["artifact", "seen: recall", "new: recall", "clean: recall"]
 columns += ["new: expert AUC", "new: least", "previous: expert AUC", "previous: least"]
 write_table("artifacts_by_artifact", study, study["by_artifact"], command, columns)
 results = json.loads((BENCHMARKS / "results.json").read_text())
@@ -95,7 +89,9 @@ SCRIPTS = {
 for name, script in SCRIPTS.items():
     stored = results[name]
     command = f"python -m benchmarks {script}"
-    write_table(name, stored, stored["rows"], command)
+    # Rows of one table may have different cells.
+    columns = list(dict.fromkeys(key for row in stored["rows"] for key in row))
+    write_table(name, stored, stored["rows"], command, columns)
 
 project = "sklvyso"
 author = "The sklvyso developers"
