@@ -342,8 +342,8 @@ class ArtifactDetector(DetectorPredictions):
 
         Artifacts are simulated on the frames, all of them on each, and experts, final
         estimator and threshold are fitted again with these, each weighing ten times
-        as much as a frame of `fit`. From then on the log odds of both, the experts of
-        `fit` and the adapted ones, are averaged.
+        as much as a frame of `fit`. Where the experts of `fit` judge these frames
+        about as well as the adapted ones, the log odds of both are averaged.
 
         Parameters
         ----------
@@ -403,7 +403,9 @@ class ArtifactDetector(DetectorPredictions):
             verbose=self.verbose,
         )
         rows = fitting.with_new_game(self.training_, own)
-        self.fitted_adapted_ = self._fit_experts(rows, is_adapting=True)
+        adapted = self._fit_experts(rows, is_adapting=True)
+        self._averages = fitting.is_worth_asking(self.fitted_, adapted, own)
+        self.fitted_adapted_ = adapted
         self.n_adapted_frames_ = len(chosen)
         return self
 

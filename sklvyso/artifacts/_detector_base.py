@@ -39,6 +39,7 @@ class DetectorState(BaseEstimator):
     tile_expert_: TileExpert | None
     n_features_in_: int
     _is_table: bool
+    _averages: bool
     _kind: str
     normal_class_: Any
 
@@ -72,6 +73,8 @@ class DetectorState(BaseEstimator):
         limits = [threshold(self.fitted_)]
         if self.fitted_adapted_ is None:
             return limits[0]
+        if not self._averages:
+            return threshold(self.fitted_adapted_)
         both = np.array([limits[0], threshold(self.fitted_adapted_)])
         return float(_mean_odds(both[:1], both[1:])[0])
 
@@ -155,9 +158,11 @@ class DetectorState(BaseEstimator):
         said = _say(self.fitted_, Z, pairs)
         if self.fitted_adapted_ is None:
             return said
-        # Experts adapted to a dozen frames know the game, but little of its variety;
-        # those of fit know variety. Their mean log odds beat both.
         adapted = _say(self.fitted_adapted_, Z, pairs)
+        if not self._averages:
+            return adapted
+        # Experts adapted to a dozen frames know the game, but little of its variety;
+        # those of fit know variety.
         experts, corrupted = (
             _mean_odds(*both) for both in zip(said, adapted, strict=True)
         )

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.metrics import balanced_accuracy_score
 from sklearn.utils.parallel import Parallel, delayed
 
 from sklvyso.artifacts import _frames
@@ -35,6 +36,8 @@ _N_TILE_FRAMES = 80
 # How heavy a frame of the game that the detector adapts to is, against one of fit.
 ADAPTED_WEIGHT = 10.0
 _BLOCK = 4
+# Of balanced accuracy on a dozen frames.
+_TOLERANCE = 0.05
 
 
 class TrainingRows(NamedTuple):
@@ -253,6 +256,33 @@ def fit_tiles(
         n_jobs=n_jobs,
         verbose=verbose,
     )
+
+
+def is_worth_asking(known: Fitted, adapted: Fitted, own: TrainingRows) -> bool:
+    """Say whether the experts of fit still help on a new game.
+
+    Parameters
+    ----------
+    known, adapted : Fitted
+        Before and after the game's frames were learned.
+    own : TrainingRows
+        These frames, the last ones that the adapted experts learned from.
+
+    Returns
+    -------
+    helps : bool
+        Whether the balanced accuracy of the former on them is at most 0.05 below that
+        of the latter, out of fold.
+    """
+    is_corrupted = own.Y.any(axis=1)
+    scores = []
+    for ensemble, probabilities in (
+        (known.ensemble, known.ensemble.probabilities(own.Z)),
+        (adapted.ensemble, adapted.ensemble.oof_[-len(own.Z) :]),
+    ):
+        is_flagged = ensemble.corrupted(probabilities) >= ensemble.threshold_
+        scores.append(balanced_accuracy_score(is_corrupted, is_flagged))
+    return bool(scores[0] >= scores[1] - _TOLERANCE)
 
 
 def with_new_game(rows: TrainingRows, own: TrainingRows) -> TrainingRows:
