@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import clone
-from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
+from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sklvyso._compat import HasMethods, Interval, StrOptions, _check_sample_weight
@@ -466,9 +466,9 @@ class ArtifactDetector(DetectorPredictions):
         """Frames named "normal" ask for names; otherwise 0 and 1."""
         values = np.asarray(0 if y is None else y)
         normal = values.ravel()[0].item() if values.size else 0
-        self._kind, self.classes_, self.normal_class_ = "binary", np.array([0, 1]), 0
+        self.classes_, self.normal_class_ = np.array([0, 1]), 0
         if isinstance(normal, str) and normal not in self.artifacts_:
-            self._kind, self.normal_class_ = "named", normal
+            self.normal_class_ = normal
             self.classes_ = np.unique([normal, *self.artifacts_])
 
     def _fit_labelled(
@@ -508,17 +508,17 @@ class ArtifactDetector(DetectorPredictions):
         self.training_ = fitting.labelled_rows(
             Z, targets.Y, games, sample_weight, pairs
         )
-        self._kind, self.classes_ = targets.kind, targets.classes
-        self.normal_class_, self.artifacts_ = targets.normal, targets.names
+        self.classes_, self.normal_class_ = targets.classes, targets.normal
+        self.artifacts_ = targets.names
 
     def _games(self, groups: Any, n_frames: int) -> np.ndarray | None:
         if groups is None:
             return None
-        games = column_or_1d(groups)
-        if len(games) != n_frames:
+        games = np.asarray(groups)
+        if games.ndim != 1 or len(games) != n_frames:
             raise ValueError(
                 f"groups must hold the game of each of the {n_frames} frames. "
-                f"Got {len(games)}."
+                f"Got {len(games) if games.ndim == 1 else f'shape {games.shape}'}."
             )
         return np.unique(games, return_inverse=True)[1]
 

@@ -40,7 +40,6 @@ class DetectorState(BaseEstimator):
     n_features_in_: int
     _is_table: bool
     _averages: bool
-    _kind: str
     normal_class_: Any
 
     @property
@@ -87,8 +86,11 @@ class DetectorState(BaseEstimator):
         """Return frames (array or list), or a table (n, n_features)."""
         if not reset:
             check_is_fitted(self)
+        if isinstance(X, list | tuple) and not len(X):
+            raise ValueError("X must hold at least one frame. Got an empty list.")
         if _frames.is_listed(X):
             frames = _frames.listed_frames(X)
+            _frames.check_float_range(frames, self.value_range)
             if reset:
                 self._is_table = False
                 if hasattr(self, "n_features_in_"):
@@ -98,6 +100,7 @@ class DetectorState(BaseEstimator):
             X = np.asarray(X)
         if X.ndim > 2:
             X = _frames.stacked_frames(X, MIN_SIZE)
+            _frames.check_float_range(X, self.value_range)
             if reset:
                 self.n_features_in_ = int(np.prod(X.shape[1:]))
                 self._is_table = False
@@ -135,6 +138,11 @@ class DetectorState(BaseEstimator):
 
     def _describe_pairs(self, frames: Any, previous: Any) -> np.ndarray:
         is_list = isinstance(previous, list | tuple)
+        if not is_list and not hasattr(previous, "ndim"):
+            raise TypeError(
+                "previous must be frames like X, or a list of them in which None "
+                f"stands for no frame. Got {type(previous).__name__} instead."
+            )
         others = previous if is_list else self._read(previous, reset=False)
         if len(others) != len(frames):
             raise ValueError(

@@ -333,11 +333,6 @@ def table_names(choice: ExpertChoice, n_columns: int) -> np.ndarray:
     return np.array([f"x{k}" for k in range(n_columns)], dtype=object)
 
 
-def value_range_of(simulator: ArtifactSimulator, value_range: Any) -> Any:
-    """Return the range of the frames' values: the detector's, unless it is "auto"."""
-    return simulator.value_range if isinstance(value_range, str) else value_range
-
-
 def check_shown(Y: np.ndarray, names: Sequence[str]) -> None:
     """Refuse simulated artifacts that are on too few frames to hold some out."""
     few = {n: int(k) for n, k in zip(names, Y.sum(axis=0), strict=True) if k < 2}

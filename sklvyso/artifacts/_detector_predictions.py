@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -285,6 +286,10 @@ class DetectorPredictions(ClassifierMixin, TransformerMixin, DetectorState):
         frames, Z, pairs = self._describe(X, previous)
         experts, corrupted = self._experts_say(Z, pairs)
         limit = self._threshold(pairs) if threshold is None else threshold
+        if not isinstance(limit, Real):
+            raise TypeError(
+                f"threshold must be a number in [0, 1], or None. Got {threshold!r}."
+            )
         is_flagged = corrupted >= limit
         return [
             self._explain(frames[i], Z[i], experts[i]) if is_flagged[i] else []

@@ -23,6 +23,8 @@ LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 # A float frame made from bytes is back on whole numbers within this.
 _SNAP = 1e-3
 _CHANNELS = (1, 3, 4)
+# Light beyond white, in high dynamic range, stays below this.
+_BRIGHTEST = 16.0
 # Pixels of a strip: a few strips of float32 fit the second-level cache.
 _STRIP = 1 << 15
 
@@ -106,6 +108,26 @@ def check_frame(frame: Any, min_size: int = 1) -> np.ndarray:
             f"A frame must hold finite numbers. Got NaN or infinity in {frame.shape}."
         )
     return frame
+
+
+def check_float_range(frames: Any, value_range: Any) -> None:
+    """Refuse floats that are far from [0, 1] where that is what they are taken for.
+
+    Which range frames have is never guessed from their values; but floats up to 255
+    read as [0, 1] would be judged as all white.
+    """
+    if not isinstance(value_range, str):
+        return
+    arrays = [frames] if isinstance(frames, np.ndarray) else frames
+    for array in arrays:
+        if isinstance(array, np.ndarray) and array.dtype.kind == "f":
+            highest = float(array.max(initial=0))
+            if highest > _BRIGHTEST:
+                raise ValueError(
+                    "value_range='auto' takes floats for [0, 1]. Got values up to "
+                    f"{highest:g}; pass value_range=(0, 255), or what their black and "
+                    "white are."
+                )
 
 
 def load_frame(item: Any) -> np.ndarray:

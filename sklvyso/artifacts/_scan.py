@@ -310,7 +310,20 @@ def make_detector(
 def train(
     options: argparse.Namespace, unreadable: list[tuple[str, str]]
 ) -> ArtifactDetector:
-    """Fit a detector on clean frames."""
+    """Fit a detector on clean frames.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+        Of :func:`parse`.
+    unreadable : list of (str, str)
+        Gets files that cannot be read, with the reason.
+
+    Returns
+    -------
+    detector : ArtifactDetector
+        Fitted; a subfolder was taken for a game.
+    """
     files, games = clean_frames(options.train, unreadable)
     n_games = len(set(games))
     if not options.quiet:

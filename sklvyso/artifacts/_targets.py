@@ -34,11 +34,22 @@ def is_all_normal(y: Any, normal_label: Any) -> bool:
     y = np.asarray(y)
     if y.ndim == 2 and y.shape[1] > 1:
         return not y.any()
-    labels = np.unique(column_or_1d(y))
+    labels = np.unique(_alike(column_or_1d(y)))
     if len(labels) != 1:
         return False
     label = labels[0].item() if hasattr(labels[0], "item") else labels[0]
     return label in _NORMAL or label == normal_label
+
+
+def _alike(labels: np.ndarray) -> np.ndarray:
+    """Refuse labels that are partly words and partly numbers."""
+    kinds = {isinstance(label, str) for label in labels.tolist()}
+    if len(kinds) > 1:
+        raise ValueError(
+            "y must hold words or numbers, not both. Got "
+            f"{sorted({repr(label) for label in labels.tolist()})[:5]}."
+        )
+    return labels
 
 
 def read_targets(y: Any, normal_label: Any, artifacts: Any) -> Targets:
@@ -66,7 +77,7 @@ def read_targets(y: Any, normal_label: Any, artifacts: Any) -> Targets:
     values = np.asarray(y)
     if values.ndim == 2 and values.shape[1] > 1:
         return _read_indicator(values, artifacts)
-    values = column_or_1d(y, warn=True)
+    values = _alike(column_or_1d(y, warn=True))
     if values.dtype.kind == "f":
         assert_all_finite(values, input_name="y")
     check_classification_targets(values)

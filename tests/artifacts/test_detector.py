@@ -842,3 +842,33 @@ def test_frames_that_cannot_be_judged_are_refused(detector):
         detector.predict(BROKEN)
     with pytest.raises(ValueError, match="at least 16"):
         detector.predict(FRAMES[:, :10])
+
+
+@pytest.mark.parametrize(
+    ("data", "kwargs", "match"),
+    [
+        ([], {}, "X must hold at least one frame"),
+        (
+            FRAMES,
+            {"groups": FRAMES},
+            r"groups must hold .* Got shape \(32, 64, 96, 3\)",
+        ),
+        (
+            FRAMES.astype(float),
+            {},
+            r"value_range='auto' .* pass value_range=\(0, 255\)",
+        ),
+        (list(FRAMES.astype(float)), {}, "value_range='auto' takes floats"),
+        (FRAMES, {"y": np.array(["normal", 1] * 16, dtype=object)}, "words or numbers"),
+    ],
+)
+def test_input_that_would_mislead_is_refused(data, kwargs, match):
+    with pytest.raises(ValueError, match=match):
+        ArtifactDetector().fit(data, **kwargs)
+
+
+def test_arguments_of_the_wrong_type_are_named(detector):
+    with pytest.raises(TypeError, match="previous must be frames like X"):
+        detector.predict(NEW, previous="before")
+    with pytest.raises(TypeError, match="threshold must be a number"):
+        detector.explain(NEW[:1], threshold="low")
