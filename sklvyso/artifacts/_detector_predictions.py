@@ -18,6 +18,7 @@ from sklvyso.artifacts import _detector_fit as fitting
 from sklvyso.artifacts._detector_base import DetectorState
 from sklvyso.artifacts._explaining import expert_importances, standing_out
 from sklvyso.artifacts._reference import Reference
+from sklvyso.artifacts._targets import is_all_normal
 
 _CLOSEST = 1e-12
 
@@ -27,6 +28,7 @@ class DetectorPredictions(ClassifierMixin, TransformerMixin, DetectorState):
 
     _seed: int
     tiles: Any
+    normal_label: Any
 
     def corrupted_proba(self, X: Any, previous: Any = None) -> np.ndarray:
         """Return the probability that each frame is corrupted.
@@ -220,7 +222,8 @@ class DetectorPredictions(ClassifierMixin, TransformerMixin, DetectorState):
         X : array of shape (n, H, W[, C]) or (n, n_features), or list of frames or paths
             Frames; clean ones where `y` is None.
         y : array-like of shape (n,) or (n, n_artifacts), default=None
-            Labels as in `fit`, of an indicator whether a row has any artifact. None
+            Labels as in `fit`; of an indicator whether a row has any artifact, of names
+            whether they are the normal one where `predict` answers 0 and 1. None
             corrupts half of the frames first, always in the same way.
         sample_weight : array-like of shape (n,), default=None
             Of the frames.
@@ -255,6 +258,9 @@ class DetectorPredictions(ClassifierMixin, TransformerMixin, DetectorState):
                 )
             )
         predicted = self.predict(X)
+        if values.dtype.kind in "OUS" and self.classes_.tolist() == [0, 1]:
+            is_normal = [is_all_normal([label], self.normal_label) for label in values]
+            values = np.where(is_normal, *self.classes_)
         return float(
             balanced_accuracy_score(values, predicted, sample_weight=sample_weight)
         )

@@ -407,6 +407,7 @@ def test_score_is_balanced_accuracy(detector, named):
     assert detector.score(X, y, weight) == balanced_accuracy_score(
         y, predicted, sample_weight=weight
     )
+    assert detector.score(X, NAMED) == detector.score(X, y)
     assert named.score(X, NAMED) == balanced_accuracy_score(NAMED, named.predict(X))
     with pytest.raises(ValueError, match="no simulator"):
         named.score(X)
