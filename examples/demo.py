@@ -84,7 +84,8 @@ def drop():
     order = np.argsort(recalls["all rows"])
     for label, values in recalls.items():
         ax.plot(values[order], "o-", label=label)
-    ax.set_xticks(range(len(order)), [class_names[k] for k in order], rotation=30)
+    tilt = 30 if max(map(len, class_names)) > 2 else 0
+    ax.set_xticks(range(len(order)), [class_names[k] for k in order], rotation=tilt)
     ax.set(ylabel="test recall", title=f"{name}, 30 % of the rows kept")
     ax.legend(frameon=False)
     worst = {label: values.min() for label, values in recalls.items()}
