@@ -1,4 +1,4 @@
-# make demo   the main job on real data, in under three minutes
+# make demo   the tour on real data, in under three minutes
 # make test   the environment and the test suite
 # Both create .venv. Another Python: PYTHON=python3.12. Another torch: TORCH=torch.
 
@@ -8,7 +8,7 @@ export OMP_NUM_THREADS ?= 1
 export MPLBACKEND ?= Agg
 export PYTHON TORCH
 
-.PHONY: help demo test test-slow lint bench study docs examples clean
+.PHONY: help demo test test-slow test-minimum package lint bench study docs examples clean
 
 help:
 	@sed -n '1,3s/^# //p' Makefile
@@ -18,7 +18,7 @@ help:
 	@scripts/install.sh $*
 	@touch $@
 
-demo: .venv/.installed-plot
+demo: .venv/.installed-demo
 	@$(BIN)/python examples/demo.py
 
 test: .venv/.installed-test
@@ -26,6 +26,17 @@ test: .venv/.installed-test
 
 test-slow: .venv/.installed-test
 	$(BIN)/python -m pytest -n 2 -q -m slow
+
+# The oldest releases that pyproject.toml admits, in an environment of their own.
+test-minimum: .venv-minimum/.installed-test
+	.venv-minimum/bin/python -m pytest -n 2 -q
+
+.venv-minimum/.installed-test: pyproject.toml constraints-minimum.txt scripts/install.sh
+	@VENV=.venv-minimum CONSTRAINTS=constraints-minimum.txt scripts/install.sh test
+	@touch $@
+
+package:
+	scripts/check_package.sh
 
 lint: .venv/.installed-dev
 	$(BIN)/ruff check .
@@ -52,5 +63,5 @@ docs: .venv/.installed-docs
 	$(BIN)/python -m sphinx -W -b html docs docs/_build/html
 
 clean:
-	rm -rf .venv build dist docs/_build docs/auto_examples demo_output .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-minimum build dist docs/_build docs/auto_examples demo_output .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -12,10 +12,40 @@ from typing import TYPE_CHECKING, Any
 
 from sklvyso._version import __version__
 
+# Type checkers see the names here; at run time they come from __getattr__.
 if TYPE_CHECKING:
-    from sklvyso import data_pruning, datasets, metrics, networks
+    from sklvyso import (
+        active_learning,
+        artifacts,
+        continual,
+        curvature,
+        data_pruning,
+        datasets,
+        metrics,
+        networks,
+        plotting,
+        selection,
+        sparsity,
+    )
+    from sklvyso.active_learning import (
+        PretrainedActiveLearner,
+        PretrainedTextEncoder,
+        TransformerTextClassifier,
+    )
+    from sklvyso.artifacts import (
+        ArtifactDetector,
+        ArtifactSimulator,
+        DFTFeaturizer,
+        FrameStreamDetector,
+        GraphLaplacianFeaturizer,
+        HOGFeaturizer,
+        PixelPatternFeaturizer,
+    )
+    from sklvyso.continual import ImpressLearnClassifier
+    from sklvyso.curvature import GoldilocksProbe
     from sklvyso.data_pruning import DRoPSampler
     from sklvyso.networks import NetworkClassifier
+    from sklvyso.sparsity import EffectiveSparsityPruner
 
 _ROOM_OF = {
     "ArtifactDetector": "artifacts",

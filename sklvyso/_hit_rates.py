@@ -8,6 +8,8 @@ from numbers import Real
 import numpy as np
 from numpy.typing import ArrayLike
 
+from sklvyso._arguments import read_array, read_numbers
+
 # Whole numbers up to here are exact in float64.
 _LARGEST_EXACT = 2**53
 
@@ -94,7 +96,7 @@ def check_labels(values: ArrayLike, name: str) -> np.ndarray:
     Booleans and whole floats become integers, so that ``True == 1 == 1.0`` as in
     Python.
     """
-    array = np.asarray(values)
+    array = read_array(name, values)
     if array.ndim != 1:
         raise ValueError(
             f"{name} must be one-dimensional. Got shape {array.shape} instead."
@@ -139,13 +141,14 @@ def _from_floats(array: np.ndarray, name: str) -> np.ndarray:
             f"{name} must hold class labels. Got continuous values instead; take the "
             "output of predict, not of predict_proba or decision_function."
         )
-    if np.abs(array).max() <= _LARGEST_EXACT:
-        return array.astype(np.int64)
-    return array
+    wide = array.astype(np.float64)  # half precision does not reach the bound
+    if np.abs(wide).max() <= _LARGEST_EXACT:
+        return wide.astype(np.int64)
+    return wide
 
 
 def _check_weight(sample_weight: ArrayLike) -> np.ndarray:
-    weight = np.asarray(sample_weight, dtype=np.float64)
+    weight = read_numbers("sample_weight", sample_weight).astype(np.float64)
     if weight.ndim != 1:
         raise ValueError(
             f"sample_weight must be one-dimensional. Got shape {weight.shape} instead."

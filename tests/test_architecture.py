@@ -19,7 +19,15 @@ METHODS = {
     "artifacts",
 }
 SHARED = {"networks", "selection", "datasets", "metrics"}
-ROOTLESS = {"_compat", "_optional", "_version"}
+ROOTLESS = {
+    "_arguments",
+    "_compat",
+    "_optional",
+    "_parallel",
+    "_validation",
+    "_version",
+    "_versioned",
+}
 # What a room may import beside itself and ROOTLESS.
 ALLOWED = {room: SHARED for room in METHODS} | {
     "networks": set(),

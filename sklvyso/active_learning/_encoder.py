@@ -147,6 +147,7 @@ class PretrainedTextEncoder(TransformerMixin, LanguageModelEstimator):
     (2, 384)
     """
 
+    _needed_state = ("fingerprint_", "n_features_out_")
     _parameter_constraints: dict[str, list] = {
         **LanguageModelEstimator._parameter_constraints,
         "dtype": [StrOptions(set(_DTYPES))],

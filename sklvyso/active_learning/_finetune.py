@@ -32,6 +32,10 @@ from sklvyso.active_learning._backbone import (
 )
 from sklvyso.active_learning._labels import plain_labels, split_labels
 from sklvyso.active_learning._language_model import LanguageModelEstimator
+from sklvyso.active_learning._stored_tokenizer import (
+    pack_tokenizer,
+    unpack_tokenizer,
+)
 from sklvyso.active_learning._text_net import (
     ClipGradient,
     PretrainedHeadModule,
@@ -200,6 +204,7 @@ class TransformerTextClassifier(ClassifierMixin, LanguageModelEstimator):
     array(['bad'], dtype='<U4')
     """
 
+    _needed_state = ("classes_", "net_")
     _parameter_constraints: dict[str, list] = {
         **LanguageModelEstimator._parameter_constraints,
         "head": [StrOptions({"linear", "pretrained"})],
@@ -289,6 +294,17 @@ class TransformerTextClassifier(ClassifierMixin, LanguageModelEstimator):
         self.trust_remote_code = trust_remote_code
         self.random_state = random_state
         self.verbose = verbose
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        if "tokenizer_" in state:
+            state["tokenizer_"] = pack_tokenizer(state["tokenizer_"])
+        return state
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if "tokenizer_" in state:
+            self.tokenizer_ = unpack_tokenizer(state["tokenizer_"])
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "net_")

@@ -390,6 +390,12 @@ class InteractiveCampaign(LearnerState):
                     f"{path} must be a file that save() wrote, whole. It cannot be "
                     f"read: {error}."
                 ) from error
+            except (AttributeError, ImportError) as error:
+                raise ValueError(
+                    f"{path} needs what is not there ({error}): load it with the "
+                    "packages, in the versions, with which it was saved; or read its "
+                    "labels from to_jsonl() into a new campaign."
+                ) from error
         if not isinstance(learner, cls):
             raise ValueError(
                 f"{path} must hold a {cls.__name__}. Got a {type(learner).__name__}."

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils import assert_all_finite
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
+
+from sklvyso._validation import check_classification_targets
 
 
 def is_missing_mark(missing_label: Any) -> bool:

@@ -11,6 +11,7 @@ import torch
 from sklearn.base import BaseEstimator
 
 from sklvyso._compat import Interval, StrOptions
+from sklvyso._versioned import VersionedEstimator
 from sklvyso.active_learning._backbone import (
     Backbone,
     load_backbone,
@@ -19,7 +20,7 @@ from sklvyso.active_learning._backbone import (
 from sklvyso.active_learning._pooling import POOLINGS
 
 
-class LanguageModelEstimator(BaseEstimator):
+class LanguageModelEstimator(VersionedEstimator, BaseEstimator):
     """Base of estimators of texts, by a model of transformers.
 
     Subclasses have the parameters below and list them.

@@ -29,6 +29,7 @@ from sklvyso._compat import (
     StrOptions,
     _check_sample_weight,
 )
+from sklvyso._versioned import VersionedEstimator
 from sklvyso.active_learning._answers import Answers, check_known, sort_answers
 from sklvyso.active_learning._campaign import Campaign
 from sklvyso.active_learning._checks import check_settings
@@ -62,6 +63,7 @@ class PretrainedActiveLearner(
     PoolVectors,
     ClassifierMixin,
     MetaEstimatorMixin,
+    VersionedEstimator,
     BaseEstimator,
 ):
     """Active learning with a light classifier on frozen representations.
@@ -257,6 +259,19 @@ class PretrainedActiveLearner(
     (5,)
     """
 
+    _needed_state = (
+        "_asked_by",
+        "_campaign",
+        "_is_stale",
+        "_last_query",
+        "_pending",
+        "_raw",
+        "_seed",
+        "_weight",
+        "encoder_",
+        "history_",
+        "scaler_",
+    )
     _parameter_constraints: dict[str, list] = {
         "encoder": [HasMethods(["fit", "transform"]), None],
         "classifier": [HasMethods(["fit", "predict"]), None],

@@ -88,7 +88,7 @@ def _text(item: Any, index: int, name: str) -> str:
                 f"index {index}: use text.encode('utf-8', 'replace').decode()."
             ) from error
         return str(item)
-    if item is None or item != item or type(item).__name__ == "NAType":
+    if item is None or type(item).__name__ == "NAType" or item != item:
         raise ValueError(
             f"{name} must not hold missing texts. Got {item!r} at index {index}: drop "
             "the row or put an empty string."

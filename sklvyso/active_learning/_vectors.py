@@ -11,8 +11,8 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.preprocessing import MaxAbsScaler, Normalizer, StandardScaler
 from sklearn.utils import get_tags
-from sklearn.utils.validation import validate_data
 
+from sklvyso._validation import validate_data
 from sklvyso.active_learning._pool_rows import (
     check_same_kind,
     holds_texts,

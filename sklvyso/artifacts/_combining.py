@@ -13,8 +13,10 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.model_selection import GroupKFold, StratifiedKFold
 from sklearn.pipeline import Pipeline
-from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.parallel import delayed
 from sklearn.utils.validation import has_fit_parameter
+
+from sklvyso._parallel import run_jobs
 
 COMBINES = ("stack", "or", "max", "noisy_or", "mean")
 _CLOSEST = 1e-3
@@ -149,9 +151,10 @@ def out_of_fold(
         Fits in parallel.
     """
     tasks = [(k, fold) for k, own in enumerate(folds) for fold in own]
-    results = Parallel(n_jobs=n_jobs, return_as="generator")(
+    calls = (
         delayed(_fold_probability)(*jobs[k], *fold, sample_weight) for k, fold in tasks
     )
+    results = run_jobs(calls, n_jobs)
     for (k, (_, test)), probability in zip(tasks, results, strict=True):
         yield k, test, probability
 

@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
+from sklvyso._validation import validate_data
+from sklvyso._versioned import VersionedEstimator
 from sklvyso.artifacts import _detector_fit as fitting
 from sklvyso.artifacts import _frames
 from sklvyso.artifacts._expert_choice import ExpertChoice
@@ -22,8 +24,18 @@ from sklvyso.artifacts._training_frames import describe_pairs
 MIN_SIZE = 16
 
 
-class DetectorState(BaseEstimator):
+class DetectorState(VersionedEstimator, BaseEstimator):
     """Fitted state of the detector, and how frames become experts' probabilities."""
+
+    _needed_state = (
+        "_is_table",
+        "artifacts_",
+        "choice_",
+        "classes_",
+        "fitted_",
+        "fitted_adapted_",
+        "normal_class_",
+    )
 
     input_shape: Any
     value_range: Any

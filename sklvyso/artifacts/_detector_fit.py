@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.metrics import balanced_accuracy_score
-from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.parallel import delayed
 
+from sklvyso._parallel import run_jobs
 from sklvyso.artifacts import _frames
 from sklvyso.artifacts._combining import make_folds
 from sklvyso.artifacts._describing import describe_frames, feature_names
@@ -140,7 +141,7 @@ def describe_all(
 ) -> np.ndarray:
     """Return the features of frames, in chunks, (n, n_features)."""
     starts = range(0, len(frames), _CHUNK)
-    chunks = Parallel(n_jobs=n_jobs, return_as="generator")(
+    calls = (
         delayed(describe_frames)(
             choice.featurizers,
             [frames[i] for i in range(start, min(start + _CHUNK, len(frames)))],
@@ -148,6 +149,7 @@ def describe_all(
         )
         for start in starts
     )
+    chunks = run_jobs(calls, n_jobs)
     return np.concatenate(list(progress(chunks, len(starts), "frames", verbose)))
 
 

@@ -182,9 +182,8 @@ def fit_calibration(
     logits = expert_logits(raw)
     calibration = np.array([[1.0, 0.0]] * Y.shape[1])
     for k in places:
-        regression = LogisticRegression(class_weight="balanced").fit(
-            logits[:, [k]], Y[:, k], sample_weight=sample_weight
-        )
+        weight = _balanced_weight(Y[:, k], sample_weight)
+        regression = LogisticRegression().fit(logits[:, [k]], Y[:, k], weight)
         slope = float(regression.coef_[0, 0])
         area = roc_auc_score(Y[:, k], logits[:, k], sample_weight=sample_weight)
         if slope > 0 and area > _LEAST_AREA:
@@ -192,6 +191,14 @@ def fit_calibration(
         else:
             calibration[k] = (0.0, 0.0)
     return calibration
+
+
+def _balanced_weight(y: np.ndarray, sample_weight: np.ndarray | None) -> np.ndarray:
+    """Return weights with which both classes together weigh the same."""
+    # LogisticRegression(class_weight="balanced") forgets sample_weight before 1.7.
+    weight = np.ones(len(y)) if sample_weight is None else sample_weight
+    totals = np.bincount(y.astype(int), weights=weight, minlength=2)
+    return weight * (totals.sum() / (2 * totals))[y.astype(int)]
 
 
 def finish(

@@ -12,9 +12,11 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import gen_batches
 from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from sklvyso._compat import Interval, StrOptions
+from sklvyso._validation import validate_data
+from sklvyso._versioned import VersionedEstimator
 from sklvyso.artifacts import _frames
 
 _POOLS = {
@@ -25,13 +27,14 @@ _POOLS = {
 }
 
 
-class FrameFeaturizer(TransformerMixin, BaseEstimator):
+class FrameFeaturizer(TransformerMixin, VersionedEstimator, BaseEstimator):
     """Base of transformers that describe each frame by itself.
 
     Subclasses implement ``_names(shape)`` and ``_describe(planes)`` for the planes
     (1 or 3, H, W), bytes or float32, of one frame or tile, and list their parameters.
     """
 
+    _needed_state = ("_feature_names_out", "input_shape_")
     _parameter_constraints: dict[str, list] = {
         "tiles": [tuple, None],
         "pool": [StrOptions(set(_POOLS))],

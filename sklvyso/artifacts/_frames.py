@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils import check_array
 
+from sklvyso._validation import check_array
 from sklvyso.artifacts._reading import read_image
 
 # Luma of red, green and blue (ITU-R BT.601).

@@ -159,7 +159,8 @@ def _frames_of_files(files: list[str], on_error: str) -> Iterator[np.ndarray]:
         suffix = os.path.splitext(file)[1].lower()
         try:
             if suffix == ".npy":
-                yield from _frames_of_array(np.load(file, mmap_mode="r"), file)
+                array = np.load(file, mmap_mode="r", allow_pickle=False)
+                yield from _frames_of_array(array, file)
             elif suffix in VIDEO_SUFFIXES:
                 yield from _video_frames(file)
             else:

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import itertools
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NoReturn
@@ -362,11 +364,24 @@ def _load_skops(path: str) -> Any:
     import skops.io  # optional, and slow to import
 
     found = skops.io.get_untrusted_types(file=path)
-    ours = ("sklvyso.artifacts.", "sklearn.tree._tree.Tree")
-    strange = [name for name in found if not name.startswith(ours)]
+    strange = [name for name in found if not _is_trusted(name)]
     if strange:
         raise ValueError(f"it holds types that are not ours: {', '.join(strange)}")
     return skops.io.load(path, trusted=found)
+
+
+def _is_trusted(name: str) -> bool:
+    """Say whether a name is that of a class of this room: functions could be run."""
+    if name == "sklearn.tree._tree.Tree":
+        return True
+    module, _, attribute = name.rpartition(".")
+    if not re.fullmatch(r"sklvyso\.artifacts\._[a-z]\w*", module):
+        return False
+    try:
+        kind = getattr(importlib.import_module(module), attribute, None)
+    except ImportError:
+        return False
+    return isinstance(kind, type) and kind.__module__ == module
 
 
 def save_model(detector: ArtifactDetector, path: str) -> None:

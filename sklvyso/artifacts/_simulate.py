@@ -20,6 +20,7 @@ from sklearn.utils import check_consistent_length, check_random_state, column_or
 from sklearn.utils.parallel import Parallel, delayed
 
 from sklvyso._compat import Interval, StrOptions
+from sklvyso._versioned import VersionedEstimator
 from sklvyso.artifacts import _frames
 from sklvyso.artifacts._corrupting import changed_mask, corrupt_frame
 from sklvyso.artifacts._plan import frame_stream, plan_artifacts
@@ -29,7 +30,7 @@ from sklvyso.artifacts._registry import Generator, resolve_artifacts
 _MIN_SIZE = 32
 
 
-class ArtifactSimulator(BaseEstimator):
+class ArtifactSimulator(VersionedEstimator, BaseEstimator):
     """Put artifacts of broken graphics on clean game frames.
 
     Real corrupted frames are rare, so that detectors learn from synthetic ones. The

@@ -23,6 +23,7 @@ from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
 from sklvyso._compat import HasMethods, Interval, StrOptions
+from sklvyso._versioned import VersionedEstimator
 from sklvyso.artifacts import _frames
 from sklvyso.artifacts._detector import ArtifactDetector
 from sklvyso.artifacts._reading import iter_frames
@@ -36,7 +37,7 @@ from sklvyso.artifacts._voting import (
 )
 
 
-class FrameStreamDetector(BaseEstimator):
+class FrameStreamDetector(VersionedEstimator, BaseEstimator):
     """Find corrupted frames of a video or a running game, and when they came.
 
     Frames are judged one by one by an :class:`ArtifactDetector`, each with the frame
@@ -129,6 +130,7 @@ class FrameStreamDetector(BaseEstimator):
     [(6, 12, 'triangulation')]
     """
 
+    _needed_state = ("detector_",)
     _parameter_constraints: dict[str, list] = {
         "detector": [HasMethods(["fit", "predict_artifact_proba"]), None],
         "window": [Interval(Integral, 1, None, closed="left")],

@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.utils import assert_all_finite, column_or_1d
-from sklearn.utils.multiclass import check_classification_targets, unique_labels
+from sklearn.utils.multiclass import unique_labels
+
+from sklvyso._validation import check_classification_targets
 
 _NORMAL = (0, False, "normal", "0")
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier
-from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.parallel import delayed
 
+from sklvyso._parallel import run_jobs
 from sklvyso.artifacts import _frames
 from sklvyso.artifacts._corrupting import changed_mask
 from sklvyso.artifacts._describing import describe_planes
@@ -63,7 +64,7 @@ class TileExpert:
         ]
         self.value_range_ = simulator.value_range
         starts = range(0, len(frames), _CHUNK)
-        chunks = Parallel(n_jobs=n_jobs, return_as="generator")(
+        calls = (
             delayed(self._describe_chunk)(
                 [frames[i] for i in range(start, min(start + _CHUNK, len(frames)))],
                 previous[start : start + _CHUNK],
@@ -74,6 +75,7 @@ class TileExpert:
             )
             for start in starts
         )
+        chunks = run_jobs(calls, n_jobs)
         parts = list(progress(chunks, len(starts), "tiles", verbose))
         Z, labels = (np.concatenate(part) for part in zip(*parts, strict=True))
         self.forest_ = ExtraTreesClassifier(

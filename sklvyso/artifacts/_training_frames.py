@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.parallel import delayed
 from tqdm.auto import tqdm
 
+from sklvyso._parallel import run_jobs
 from sklvyso.artifacts import _frames
 from sklvyso.artifacts._describing import describe_frames
 from sklvyso.artifacts._featurizer import FrameFeaturizer
@@ -92,7 +93,7 @@ def describe_simulated(
     """
     names = simulator.artifact_names
     starts = range(0, len(frames), _CHUNK)
-    chunks = Parallel(n_jobs=n_jobs, return_as="generator")(
+    calls = (
         delayed(_describe_chunk)(
             [frames[i] for i in range(start, min(start + _CHUNK, len(frames)))],
             previous[start : start + _CHUNK],
@@ -106,6 +107,7 @@ def describe_simulated(
         )
         for start in starts
     )
+    chunks = run_jobs(calls, n_jobs)
     label = "restyled" if restyle else "simulating"
     parts = list(progress(chunks, len(starts), label, verbose))
     return DescribedFrames(*(np.concatenate(part) for part in zip(*parts, strict=True)))

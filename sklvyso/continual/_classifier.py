@@ -20,6 +20,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils.validation import check_is_fitted
 
 from sklvyso._compat import Interval, StrOptions
+from sklvyso._versioned import VersionedEstimator
 from sklvyso.continual._backbone import make_backbone, own_state, set_weights
 from sklvyso.continual._combination import Impression
 from sklvyso.continual._inputs import (
@@ -83,7 +84,7 @@ _PUBLISHED = (
 _FOREIGN = -1e9
 
 
-class ImpressLearnClassifier(ClassifierMixin, BaseEstimator):
+class ImpressLearnClassifier(ClassifierMixin, VersionedEstimator, BaseEstimator):
     """Classifier that learns task after task on one frozen random network.
 
     The first ``n_impressions`` tasks each learn a binary mask over the frozen weights,
@@ -273,6 +274,15 @@ class ImpressLearnClassifier(ClassifierMixin, BaseEstimator):
     True
     """
 
+    _needed_state = (
+        "_built_with",
+        "_tasks",
+        "backbone_checksum_",
+        "backbone_seed_",
+        "impressions_",
+        "input_shape_",
+        "n_outputs_",
+    )
     _parameter_constraints: dict[str, list] = {
         "module": [str, callable, torch.nn.Module, None],
         "hidden_layer_sizes": ["array-like"],

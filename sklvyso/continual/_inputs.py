@@ -10,14 +10,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import (
-    check_array,
-    check_consistent_length,
-    column_or_1d,
-    validate_data,
-)
+from sklearn.utils.validation import check_consistent_length, column_or_1d
 
+from sklvyso._validation import check_array, check_classification_targets, validate_data
 from sklvyso.networks import as_rows, resolve_input_shape, take_column
 
 _NO_TARGET = "ImpressLearnClassifier requires y to be passed, but the target y is None."

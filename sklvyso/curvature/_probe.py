@@ -20,11 +20,12 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import check_is_fitted, column_or_1d
 from tqdm.auto import tqdm
 
 from sklvyso._compat import HasMethods, Interval, StrOptions
+from sklvyso._validation import check_classification_targets, validate_data
+from sklvyso._versioned import VersionedEstimator
 from sklvyso.curvature import _exact
 from sklvyso.curvature._hyperplanes import random_directions
 from sklvyso.curvature._measures import (
@@ -60,7 +61,7 @@ _FEWEST_FOR_EDGES = 4
 _MOST_PAIRED_OUTPUTS = 20
 
 
-class GoldilocksProbe(TransformerMixin, BaseEstimator):
+class GoldilocksProbe(TransformerMixin, VersionedEstimator, BaseEstimator):
     """Measure the curvature of a network's loss over scales of its initialisation.
 
     Around a random initialisation lies a range of scales in which the Hessian of the
@@ -218,6 +219,7 @@ class GoldilocksProbe(TransformerMixin, BaseEstimator):
     True
     """
 
+    _needed_state = ("_seed", "classes_", "estimator_")
     _parameter_constraints: dict[str, list] = {
         "estimator": [HasMethods(["fit", "predict"]), str, callable, None],
         "scale": [Interval(Real, 0, None, closed="neither")],

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
+from sklvyso._arguments import is_integer, is_real, read_numbers
 from sklvyso.selection import k_center_greedy
 
 KEEPS = ("hardest", "easiest", "middle", "ccs")
@@ -139,6 +140,10 @@ def _upper(scores: np.ndarray, n_take: int) -> np.ndarray:
     return np.concatenate([above, equal[len(equal) - (n_take - len(above)) :]])
 
 
+# Each takes a counter, and most stay empty long before.
+_MOST_STRATA = 2**20
+
+
 def coverage_selection(
     scores: ArrayLike,
     n_select: int,
@@ -226,20 +231,19 @@ def _strata(scores: np.ndarray, n_strata: int) -> np.ndarray:
 
 def _check_coverage(scores, n_select, cutoff, n_strata) -> np.ndarray:
     values = as_scores(scores, "scores")
-    if not _is_integer(n_select) or not 0 <= n_select <= len(values):
+    if not is_integer(n_select) or not 0 <= n_select <= len(values):
         raise ValueError(
             f"n_select must be an integer from 0 to {len(values)}, the number of "
             f"scores. Got {n_select!r} instead."
         )
-    if isinstance(cutoff, bool | str) or not 0 <= cutoff < 1:
+    if not is_real(cutoff) or not 0 <= cutoff < 1:
         raise ValueError(f"cutoff must lie in [0, 1). Got {cutoff!r} instead.")
-    if not _is_integer(n_strata) or n_strata < 1:
-        raise ValueError(f"n_strata must be an integer >= 1. Got {n_strata!r} instead.")
+    if not is_integer(n_strata) or not 1 <= n_strata <= _MOST_STRATA:
+        raise ValueError(
+            f"n_strata must be an integer from 1 to {_MOST_STRATA}. Got {n_strata!r} "
+            "instead."
+        )
     return values
-
-
-def _is_integer(value: Any) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def as_scores(values: Any, name: str, n_rows: int | None = None) -> np.ndarray:
@@ -265,9 +269,7 @@ def as_scores(values: Any, name: str, n_rows: int | None = None) -> np.ndarray:
         If they are none.
     """
     try:
-        if np.iscomplexobj(values):
-            raise ValueError("they are complex")
-        scores = np.array(values, dtype=np.float64)
+        scores = np.array(read_numbers(name, values), dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must be numbers, one a row: {error}") from error
     if scores.ndim == 2 and scores.shape[1] == 1:

@@ -237,7 +237,7 @@ def target_size(settings: Any, counts: np.ndarray) -> int:
         n_select = math.floor(round(density * n_rows, 9) + 0.5)
     if callable(settings.quota):  # it may keep what it wants
         return min(max(n_select, 1), n_rows)
-    least = int(np.minimum(settings.min_per_class, counts).sum())
+    least = sum(min(settings.min_per_class, count) for count in counts.tolist())
     if not max(least, 1) <= n_select <= n_rows:
         raise ValueError(
             f"density must keep between {max(least, 1)} rows "

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import torch
 from sklearn.model_selection import train_test_split
 from skorch.callbacks import Callback
 
+from sklvyso._arguments import is_real, read_array, read_numbers
 from sklvyso.networks import torch_seed
 
 
@@ -120,13 +120,13 @@ class ClassDifficultyWeights(Callback):
             ("min_weight", lambda v: 0 <= v <= 1, "in [0, 1]"),
         ):
             value = getattr(self, name)
-            if not isinstance(value, Real) or not holds(value):
+            if not is_real(value) or not holds(value):
                 raise ValueError(f"{name} must lie {rule}. Got {value!r} instead.")
 
     def _own_rows(self, net):
         """Return the user's validation rows as a data set of the net."""
         labels = net.class_labels_
-        given = np.asarray(self.y_val)
+        given = read_array("y_val", self.y_val)
         found = np.unique(given)
         missing = sorted(set(labels.tolist()) - set(found.tolist()), key=str)
         unknown = sorted(set(found.tolist()) - set(labels.tolist()), key=str)
@@ -135,7 +135,7 @@ class ClassDifficultyWeights(Callback):
                 f"y_val must hold each class of y, {labels.tolist()}, and no other. "
                 f"Missing: {missing}; unknown: {unknown}."
             )
-        rows = np.asarray(self.X_val)
+        rows = read_numbers("X_val", self.X_val)
         if len(rows) != len(given):
             raise ValueError(
                 f"y_val must have one entry for each of the {len(rows)} rows of X_val. "
@@ -154,7 +154,7 @@ class ClassDifficultyWeights(Callback):
         codes = dataset.y
         parts = train_test_split(
             np.arange(len(codes)),
-            test_size=self.validation_fraction,
+            test_size=float(self.validation_fraction),
             stratify=codes,
             random_state=self.random_state,
         )
@@ -177,7 +177,7 @@ class ClassDifficultyWeights(Callback):
             parts = list(net.forward_iter(rows, training=False, device="cpu"))
         predicted = torch.cat(parts).argmax(dim=1).numpy()
         recalls = _recalls(np.asarray(rows.y), predicted, self._n_classes)
-        weights = np.maximum(1.0 - recalls, self.min_weight)
+        weights = np.maximum(1.0 - recalls, float(self.min_weight))
         net.criterion_.weight = torch.tensor(
             weights, dtype=torch.float32, device=net.device
         )

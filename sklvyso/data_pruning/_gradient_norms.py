@@ -16,6 +16,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
+from sklvyso._arguments import untensored
 from sklvyso.data_pruning._score_inputs import as_numbers, check_codes
 from sklvyso.networks import (
     GRADIENT_METHODS,
@@ -168,6 +169,8 @@ class _Rows:
     """
 
     def __init__(self, module: nn.Module, X: Any, like: Tensor):
+        if isinstance(X, Tensor) and (X.is_meta or X.layout is not torch.strided):
+            untensored("X", X)  # which says what it cannot be
         self.data: Any = X.detach() if isinstance(X, Tensor) else as_numbers("X", X)
         if not self.data.ndim or not len(self.data):
             raise ValueError(
@@ -199,8 +202,7 @@ class _Rows:
         """Return labels on the device; zeros where there are none."""
         if y is None:
             return torch.zeros(len(self), dtype=torch.int64, device=self.like.device)
-        labels = y.detach().cpu() if isinstance(y, Tensor) else y
-        codes = check_codes(labels, len(self), n_classes)
+        codes = check_codes(y, len(self), n_classes)
         return torch.from_numpy(codes).to(self.like.device)
 
 
@@ -213,8 +215,14 @@ def _begins_with_tokens(module: nn.Module) -> bool:
 
 
 def _n_classes(module: nn.Module, X: Tensor) -> int:
-    with torch.no_grad():
-        logits = module(X.clone())
+    try:
+        with torch.no_grad():
+            logits = module(X.clone())
+    except Exception as error:  # whatever the user's forward may raise
+        raise ValueError(
+            f"module {type(module).__name__} could not process rows of X of shape "
+            f"{tuple(X.shape[1:])}: {error}"
+        ) from error
     if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(X):
         found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits)
         raise ValueError(

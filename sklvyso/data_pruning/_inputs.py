@@ -13,15 +13,10 @@ from typing import Any
 import numpy as np
 from imblearn.utils import check_target_type
 from scipy.sparse import issparse
-from sklearn.utils import (
-    _safe_indexing,
-    check_array,
-    check_consistent_length,
-    column_or_1d,
-)
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import validate_data
+from sklearn.utils import _safe_indexing, check_consistent_length, column_or_1d
 
+from sklvyso._arguments import read_numbers, untensored
+from sklvyso._validation import check_array, check_classification_targets, validate_data
 from sklvyso.networks import take_column, takes_images
 
 
@@ -142,16 +137,8 @@ def _encode(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _check_targets(y: Any) -> Any:
     """Check labels; an indicator of one class against all becomes classes."""
-    try:
-        check_classification_targets(y)
-    except TypeError as error:
-        if not isinstance(y, np.ndarray | list | tuple) and not hasattr(y, "iloc"):
-            raise
-        kinds = sorted({type(value).__name__ for value in np.ravel(y).tolist()})
-        raise TypeError(
-            "y must hold labels that can be sorted, all numbers or all texts. Got "
-            f"{kinds} instead."
-        ) from error
+    y = untensored("y", y)
+    check_classification_targets(y)
     return check_target_type(y, indicate_one_vs_all=True)[0]
 
 
@@ -199,7 +186,9 @@ def _check_rows(sampler, X, y, *, needs_numbers, reset):
 def _numbers_only(X: Any, sampler: Any, numbers: dict[str, Any]) -> Any:
     """Return columns as the default query model reads them, or say which it cannot."""
     try:
-        return check_array(X, estimator=sampler, **numbers)
+        checked = check_array(X, estimator=sampler, **numbers)
+        # scikit-learn 1.6 lets the texts of pandas 3 pass, as objects.
+        return checked.astype(np.float64) if checked.dtype.kind == "O" else checked
     except (ValueError, TypeError) as error:
         if not hasattr(X, "dtypes"):
             raise
@@ -230,8 +219,9 @@ def _is_text(X: Any) -> bool:
 def _values(values: Any, n_rows: int, name: str, of: str) -> np.ndarray:
     """Return one value a row, of one kind and none missing."""
     try:
-        values = column_or_1d(values)
-    except ValueError as error:
+        values = column_or_1d(untensored(name, values))
+        _ = {*values.tolist()}  # what has no hash is no name
+    except (TypeError, ValueError) as error:
         raise ValueError(
             f"{name} must have one entry for each row of {of}: {error}"
         ) from error
@@ -280,7 +270,15 @@ def validate_external(
             f"Got {image_shape} instead."
         )
     n_rows = rows.shape[0] if hasattr(rows, "shape") else len(rows)
-    y_val, _ = check_target_type(y_val, indicate_one_vs_all=True)
+    try:
+        y_val, _ = check_target_type(
+            untensored("y_val", y_val), indicate_one_vs_all=True
+        )
+    except TypeError as error:
+        raise TypeError(
+            "y_val must hold labels that can be sorted, all numbers or all texts: "
+            f"{error}"
+        ) from error
     y_val = _values(y_val, n_rows, "y_val", "X_val")
     codes = _codes(y_val, data.classes, "y_val", "classes of y")
     if data.by_group:
@@ -306,6 +304,7 @@ def _codes(values, names, parameter, what) -> np.ndarray:
 
 def flatten_images(X: Any) -> tuple[Any, tuple[int, ...] | None]:
     """Return images as rows with the shape of one; everything else as it is."""
+    X = untensored("X", X)
     if isinstance(X, list | tuple):
         try:
             X = np.asarray(X) if np.ndim(X) > 2 else X
@@ -379,7 +378,7 @@ def given_recalls(recalls: Any, groups: np.ndarray) -> np.ndarray:
             )
         recalls = [recalls[name] for name in groups.tolist()]
     try:
-        values = np.array(recalls, dtype=np.float64)
+        values = read_numbers("recalls", recalls).astype(np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"recalls must be numbers. Got {recalls!r} instead."

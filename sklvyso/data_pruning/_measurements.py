@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from sklvyso._arguments import check_path
+from sklvyso._version import __version__
 from sklvyso.data_pruning._choosers import CenterChooser
 from sklvyso.data_pruning._recalls import HeldOutErrors
 from sklvyso.data_pruning._training_dynamics import TrainingDynamics
@@ -128,13 +130,14 @@ def save(measured: Measurements, path: str | os.PathLike) -> None:
         arrays |= {f"dynamics_{i}_{key}": getattr(record, key) for key in _DYNAMICS}
     about = {
         "format": _FORMAT,
+        "sklvyso": __version__,
         "by_group": measured.by_group,
         "seed": measured.seed,
         "scored_by": measured.scored_by,
         "fingerprint": measured.fingerprint,
         "n_dynamics": len(measured.dynamics),
     }
-    path = Path(path)
+    path = Path(check_path("path", path))
     # Beside its final place, so that the move is atomic.
     handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
     try:
@@ -167,6 +170,7 @@ def load(path: str | os.PathLike) -> Measurements:
     FileNotFoundError
         If there is none.
     """
+    path = check_path("path", path)
     try:
         with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
@@ -178,9 +182,15 @@ def load(path: str | os.PathLike) -> Measurements:
             f"path must name a file that DRoPSampler.save wrote. {os.fspath(path)!r} "
             f"is none, or is damaged: {error!r}"
         ) from error
+    writer = about.get("sklvyso")
+    fitting = (
+        "the version of sklvyso that wrote it"
+        if writer is None
+        else (f"sklvyso {writer}, which wrote it")
+    )
     raise ValueError(
         f"path must name a file of format {_FORMAT}. {os.fspath(path)!r} has format "
-        f"{about['format']}: load it with the version of sklvyso that wrote it."
+        f"{about['format']}: load it with {fitting}, or measure anew."
     )
 
 

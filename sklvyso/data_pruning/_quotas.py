@@ -7,11 +7,12 @@ Vysogorets, Ahuja, Kempe, "DRoP: Distributionally Robust Data Pruning", ICLR 202
 # SPDX-License-Identifier: BSD-3-Clause
 
 import warnings
-from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+from sklvyso._arguments import is_choice, is_integer, is_real, read_numbers
 
 ALLOCATIONS = ("density", "count")
 
@@ -81,17 +82,14 @@ def drop_densities(
     >>> drop_densities([0.9, 0.8, 0.5], [100, 100, 100], 80)
     array([0.1, 0.2, 0.5])
     """
-    densities = _densities(
-        recalls, class_counts, n_select, allocation, uniform_mix, min_per_class
-    )
-    _warn_of_perfection(recalls, class_counts, n_select)
-    return densities
-
-
-def _densities(recalls, class_counts, n_select, allocation, uniform_mix, min_per_class):
     errors, counts, n_select = _check(
         recalls, class_counts, n_select, allocation, uniform_mix, min_per_class
     )
+    _warn_of_perfection(errors, counts, n_select)
+    return _densities(errors, counts, n_select, allocation, uniform_mix, min_per_class)
+
+
+def _densities(errors, counts, n_select, allocation, uniform_mix, min_per_class):
     floors, least = _guarantees(counts, n_select, uniform_mix, min_per_class)
     weights = errors * counts if allocation == "density" else errors
     kept = floors + _fill(
@@ -159,13 +157,15 @@ def drop_quotas(
     >>> drop_quotas([0.95, 0.9, 0.1, 0.0], [500, 300, 3, 1], 80, allocation="count")
     array([25, 51,  3,  1])
     """
-    densities = _densities(
+    errors, counts, n_select = _check(
         recalls, class_counts, n_select, allocation, uniform_mix, min_per_class
     )
-    _warn_of_perfection(recalls, class_counts, n_select)
-    counts = np.asarray(class_counts, dtype=np.int64)
-    errors = 1.0 - np.asarray(recalls, dtype=np.float64)
-    return round_to_total(densities * counts, counts, int(n_select), errors)
+    _warn_of_perfection(errors, counts, n_select)
+    densities = _densities(
+        errors, counts, n_select, allocation, uniform_mix, min_per_class
+    )
+    whole = counts.astype(np.int64)
+    return round_to_total(densities * whole, whole, n_select, errors)
 
 
 def uniform_quotas(
@@ -295,7 +295,7 @@ def water_fill(
 def _guarantees(counts, n_select, uniform_mix, min_per_class):
     """Return what each class gets beforehand and what it needs at least."""
     least = np.minimum(float(min_per_class), counts)
-    floors = uniform_mix * n_select * counts / counts.sum()
+    floors = float(uniform_mix) * n_select * counts / counts.sum()
     if np.maximum(floors, least).sum() > n_select:
         # The uniform share gives way: the same share of every class above its minimum.
         floors = water_fill(counts, least, np.maximum(floors, least), float(n_select))
@@ -316,22 +316,20 @@ def _check(recalls, class_counts, n_select, allocation, uniform_mix, min_per_cla
         raise ValueError(
             f"class_counts must be integers >= 1. Got {counts.tolist()} instead."
         )
-    if allocation not in ALLOCATIONS:
+    if not is_choice(allocation, ALLOCATIONS):
         raise ValueError(
             f"allocation must be 'density' or 'count'. Got {allocation!r} instead."
         )
-    if not isinstance(uniform_mix, Real) or not 0 <= float(uniform_mix) <= 1:
+    if not is_real(uniform_mix) or not 0 <= float(uniform_mix) <= 1:
         raise ValueError(
             f"uniform_mix must lie in [0, 1]. Got {uniform_mix!r} instead."
         )
-    if not isinstance(min_per_class, int | np.integer) or min_per_class < 0:
+    if not is_integer(min_per_class) or min_per_class < 0:
         raise ValueError(
             f"min_per_class must be an integer >= 0. Got {min_per_class!r} instead."
         )
-    needed = int(np.minimum(min_per_class, counts).sum())
-    if not isinstance(n_select, int | np.integer) or not max(needed, 1) <= n_select <= (
-        counts.sum()
-    ):
+    needed = sum(min(int(min_per_class), count) for count in counts.tolist())
+    if not is_integer(n_select) or not max(needed, 1) <= n_select <= (counts.sum()):
         raise ValueError(
             f"n_select must be an integer from {max(needed, 1)} ({len(counts)} classes "
             f"with min_per_class={min_per_class}) to {counts.sum()}, the number of "
@@ -340,9 +338,9 @@ def _check(recalls, class_counts, n_select, allocation, uniform_mix, min_per_cla
     return 1.0 - recalls, counts.astype(np.float64), int(n_select)
 
 
-def _warn_of_perfection(recalls, class_counts, n_select) -> None:
+def _warn_of_perfection(errors, counts, n_select) -> None:
     """Warn the caller of the public function that recalls say nothing."""
-    if np.min(recalls) == 1 and n_select < np.sum(class_counts):
+    if not errors.any() and n_select < counts.sum():
         warnings.warn(
             "All recalls are 1, so that no class is harder than another: every class "
             "keeps the same fraction.",
@@ -353,7 +351,8 @@ def _warn_of_perfection(recalls, class_counts, n_select) -> None:
 
 def _array(name: str, values: ArrayLike, dtype: Any = None) -> np.ndarray:
     try:
-        return np.asarray(values, dtype=dtype)
+        array = read_numbers(name, values)
+        return array if dtype is None else array.astype(dtype)
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"{name} must be a list of numbers, one a class. Got {values!r} instead."

@@ -17,9 +17,10 @@ from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
 from sklearn.utils import _safe_indexing
-from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.parallel import delayed
 from tqdm.auto import tqdm
 
+from sklvyso._parallel import run_jobs
 from sklvyso.networks import set_seeds
 
 RowOutput = Callable[[Any, Any, np.ndarray], np.ndarray]
@@ -232,10 +233,9 @@ def held_out_errors(
         delayed(_fit_and_check)(model, X, y, training, validation, row_output)
         for _, model, training, validation in tasks
     )
-    parallel = Parallel(n_jobs=n_jobs, return_as="generator")
     errors = _no_errors(n_groups)
     is_asked = np.zeros(len(y), dtype=bool)
-    results = _with_bar(parallel(calls), len(tasks), verbose)
+    results = _with_bar(run_jobs(calls, n_jobs), len(tasks), verbose)
     for (turn, _, _, validation), (model, wrong, output) in zip(
         tasks, results, strict=True
     ):
@@ -273,9 +273,8 @@ def external_errors(
     """
     models = [set_seeds(clone(estimator), rng) for _ in range(n_query)]
     calls = (delayed(_fit)(model, X, y) for model in models)
-    parallel = Parallel(n_jobs=n_jobs, return_as="generator")
     errors = _no_errors(n_groups)
-    for model in _with_bar(parallel(calls), n_query, verbose):
+    for model in _with_bar(run_jobs(calls, n_jobs), n_query, verbose):
         wrong = _predict(model, X_val, len(y_val), y) != y_val
         errors.estimators.append(model)
         errors.n_wrong += np.bincount(groups_val[wrong], minlength=n_groups)
@@ -338,6 +337,8 @@ def smoothed_errors(errors: HeldOutErrors, smoothing: float | str) -> np.ndarray
     wrong, rows = errors.n_wrong_rows, errors.n_rows
     if isinstance(smoothing, str):
         return shrunken_errors(wrong, rows)
+    # Infinite smoothing is one half; twice the largest float would be infinite.
+    smoothing = min(float(smoothing), 1e300)
     return (wrong + smoothing) / (rows + 2 * smoothing)
 
 

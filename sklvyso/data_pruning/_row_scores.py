@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
-from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.parallel import delayed
 from tqdm.auto import tqdm
 
+from sklvyso._parallel import run_jobs
 from sklvyso.data_pruning._gradient_norms import grand
 from sklvyso.data_pruning._scores import el2n, prototype_distance
 from sklvyso.data_pruning._training_dynamics import TrainingDynamics, fit_recorded
@@ -375,8 +376,7 @@ def training_scores(
         )
         for one, seed in zip(models, seeds, strict=True)
     )
-    parallel = Parallel(n_jobs=n_jobs, return_as="generator")
-    results: Any = parallel(calls)
+    results = run_jobs(calls, n_jobs)
     if verbose:
         results = tqdm(
             results, total=len(models), desc=f"DRoPSampler {name}", unit="fit"

@@ -30,6 +30,7 @@ from sklvyso._compat import (
     StrOptions,
     transformed_metadata,
 )
+from sklvyso._versioned import VersionedEstimator
 from sklvyso.data_pruning import _inputs, _measurements, _measuring
 from sklvyso.data_pruning._choosers import KEEPS
 from sklvyso.data_pruning._choosing import Choice, choose, fixed_quotas, target_size
@@ -47,7 +48,7 @@ _FEW_ERRORS = 5
 _METADATA = ("groups", "X_val", "y_val", "groups_val", "features", "scores")
 
 
-class DRoPSampler(BaseSampler):
+class DRoPSampler(VersionedEstimator, BaseSampler):
     """Keep a fraction of the training rows, more of the classes with larger error.
 
     A query model measures the recall of each class on rows it has not seen; each class
@@ -270,6 +271,7 @@ class DRoPSampler(BaseSampler):
 
     _sampling_type = "bypass"
 
+    _needed_state = ("_measured", "class_counts_", "groups_", "sample_indices_")
     _parameter_constraints: dict[str, list] = {
         "estimator": [HasMethods(["fit", "predict"]), str, callable, None],
         "density": [

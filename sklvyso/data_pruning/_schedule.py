@@ -3,11 +3,14 @@
 # Authors: The sklvyso developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-from numbers import Integral, Real
-
 import numpy as np
 
+from sklvyso._arguments import is_choice, is_integer, is_real
+
 SCHEDULES = ("linear", "exponential")
+
+# Whole numbers up to here are exact in float64.
+_LARGEST_EXACT = 2**53
 
 
 def scaled_max_epochs(max_epochs: int, n_selected: int, n_total: int) -> int:
@@ -53,7 +56,7 @@ def scaled_max_epochs(max_epochs: int, n_selected: int, n_total: int) -> int:
     given = {"n_total": n_total, "max_epochs": max_epochs, "n_selected": n_selected}
     for name, most in limits.items():
         value = given[name]
-        if not isinstance(value, Integral) or value < 1 or (most and value > most):
+        if not is_integer(value) or value < 1 or (most and value > most):
             limit = "" if most is None else f" and at most n_total={most}"
             raise ValueError(
                 f"{name} must be an integer >= 1{limit}. Got {value!r} instead."
@@ -120,11 +123,14 @@ def pruning_sizes(
     array([562, 316, 178, 100])
     """
     for name, value in {"n_total": n_total, "n_steps": n_steps}.items():
-        if not isinstance(value, Integral) or value < 1:
-            raise ValueError(f"{name} must be an integer >= 1. Got {value!r} instead.")
-    if not isinstance(density, Real) or not 0 < density <= 1:
+        if not is_integer(value) or not 1 <= value <= _LARGEST_EXACT:
+            raise ValueError(
+                f"{name} must be an integer from 1 to 2**53. Got {value!r} instead."
+            )
+    if not is_real(density) or not 0 < density <= 1:
         raise ValueError(f"density must lie in (0, 1]. Got {density!r} instead.")
-    if schedule not in SCHEDULES:
+    density = float(density)
+    if not is_choice(schedule, SCHEDULES):
         raise ValueError(
             f"schedule must be 'linear' or 'exponential'. Got {schedule!r} instead."
         )
@@ -132,7 +138,7 @@ def pruning_sizes(
     if schedule == "linear":
         fractions = (1 - progress) + progress * density
     else:
-        fractions = float(density) ** progress
+        fractions = density**progress
     # Halves are halves again after rounding: 0.145 * 100 is 14.499999999999998.
     sizes = np.floor(np.round(n_total * fractions, 9) + 0.5).astype(np.int64)
     if sizes[-1] < 1:

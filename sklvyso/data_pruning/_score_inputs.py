@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from sklvyso._arguments import read_array, read_numbers
+
 # Numbers that are converted to float64 at once.
 _CHUNK_SIZE = 2**21
 _PROBABILITY_NOISE = 1e-3  # half-precision outputs sum to one only within this
@@ -16,7 +18,7 @@ _PROBABILITY_NOISE = 1e-3  # half-precision outputs sum to one only within this
 
 def check_codes(y: ArrayLike, n_rows: int, n_classes: int) -> np.ndarray:
     """Return labels as int64 columns, or say what is wrong with them."""
-    codes = np.asarray(y)
+    codes = read_array("y", y)
     if codes.shape != (n_rows,):
         raise ValueError(
             f"y must hold one label a row, shape ({n_rows},). Got shape {codes.shape} "
@@ -40,17 +42,7 @@ def as_numbers(
     name: str, values: Any, n_dimensions: tuple[int, ...] | None = None
 ) -> np.ndarray:
     """Return a real array with one of these numbers of dimensions, uncopied."""
-    try:
-        array = np.asarray(values)
-        if array.dtype.kind == "c":
-            raise TypeError("it is complex")
-        if array.dtype.kind not in "fiub":
-            array = array.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise TypeError(
-            f"{name} must be an array of real numbers. Got {type(values).__name__} "
-            "instead."
-        ) from error
+    array = read_numbers(name, values)
     if n_dimensions is not None and array.ndim not in n_dimensions:
         allowed = " or ".join(map(str, n_dimensions))
         raise ValueError(
@@ -73,6 +65,15 @@ def check_probabilities(
         raise ValueError(
             f"{name} must have rows that sum to 1. Got sums from "
             f"{values.sum(axis=1).min():.4g} to {values.sum(axis=1).max():.4g} instead."
+        )
+
+
+def check_finite_scores(name: str, scores: np.ndarray) -> None:
+    """Complain about input so large that what was computed of it is not finite."""
+    if not np.isfinite(scores).all():
+        raise ValueError(
+            f"{name} must hold numbers whose squares float64 can hold. Got a row whose "
+            f"score is {scores[~np.isfinite(scores)][0]} instead."
         )
 
 

@@ -7,15 +7,16 @@ All are plain arithmetic on arrays that any classifier or training loop can reco
 # SPDX-License-Identifier: BSD-3-Clause
 
 from itertools import pairwise
-from numbers import Integral
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import csr_array
 
+from sklvyso._arguments import is_choice, is_integer, read_array, read_numbers
 from sklvyso.data_pruning._score_inputs import (
     as_numbers,
     check_codes,
+    check_finite_scores,
     check_probabilities,
     row_chunks,
 )
@@ -76,7 +77,7 @@ def el2n(
     """
     table = as_numbers("proba", proba, (2,))
     codes = None if y is None else check_codes(y, *table.shape)
-    if unlabelled not in ("max", "avg"):
+    if not is_choice(unlabelled, ("max", "avg")):
         raise ValueError(
             f"unlabelled must be 'max' or 'avg'. Got {unlabelled!r} instead."
         )
@@ -152,21 +153,38 @@ def prototype_distance(Z: ArrayLike, y: ArrayLike) -> np.ndarray:
     array([1., 1., 0.])
     """
     features = as_numbers("Z", Z, (2,))
-    labels = np.asarray(y)
+    labels = read_array("y", y)
     if labels.shape != features.shape[:1]:
         raise ValueError(
             f"y must be one label a row of Z, shape ({len(features)},). Got shape "
             f"{labels.shape} instead."
         )
-    classes, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    sums = np.zeros((len(classes), features.shape[1]))
+    try:
+        classes, codes, counts = np.unique(
+            labels, return_inverse=True, return_counts=True
+        )
+    except TypeError as error:
+        raise TypeError(
+            "y must hold labels that can be sorted, all numbers or all texts. Got "
+            f"{labels.dtype} instead: {error}"
+        ) from error
+    with np.errstate(over="ignore", invalid="ignore"):
+        scores = _distances_to_means(features, codes, counts)
+    check_finite_scores("Z", scores)
+    return scores
+
+
+def _distances_to_means(
+    features: np.ndarray, codes: np.ndarray, counts: np.ndarray
+) -> np.ndarray:
+    sums = np.zeros((len(counts), features.shape[1]))
     for rows in row_chunks(*features.shape):
         chunk = features[rows].astype(np.float64)
         if not np.isfinite(chunk).all():
             raise ValueError("Z must be finite. Got NaN or infinity instead.")
         places = (codes[rows], np.arange(len(chunk)))
         member = csr_array(
-            (np.ones(len(chunk)), places), shape=(len(classes), len(chunk))
+            (np.ones(len(chunk)), places), shape=(len(counts), len(chunk))
         )
         sums += member @ chunk
     means = sums / counts[:, np.newaxis]
@@ -222,18 +240,25 @@ def forgetting_events(
     >>> forgetting_events(correct)
     array([2., 0., 5.])
     """
-    epochs = np.asarray(correct)
+    epochs = read_array("correct", correct)
     if epochs.ndim != 2 or not len(epochs):
         raise ValueError(
             "correct must be of shape (n_epochs, n) with an epoch at least. Got shape "
             f"{epochs.shape} instead."
         )
+    if epochs.dtype.kind == "O":
+        try:
+            epochs = read_numbers("correct", epochs)
+        except TypeError as error:
+            raise ValueError(
+                f"correct must be boolean, or 0 and 1, none missing: {error}"
+            ) from error
     if epochs.dtype != bool and not np.isin(epochs, (0, 1)).all():
         raise ValueError(
             "correct must be boolean, or 0 and 1. Got other values of type "
             f"{epochs.dtype} instead."
         )
-    if never_learned not in ("hardest", "zero"):
+    if not is_choice(never_learned, ("hardest", "zero")):
         raise ValueError(
             f"never_learned must be 'hardest' or 'zero'. Got {never_learned!r} instead."
         )
@@ -288,8 +313,7 @@ def dynamic_uncertainty(p_true: ArrayLike, window: int = 10) -> np.ndarray:
     """
     epochs = as_numbers("p_true", p_true, (2,))
     n_epochs, n_rows = epochs.shape
-    is_integer = isinstance(window, Integral) and not isinstance(window, bool)
-    if not is_integer or not 2 <= window <= n_epochs:
+    if not is_integer(window) or not 2 <= window <= n_epochs:
         raise ValueError(
             f"window must be an int from 2 to {n_epochs}, the number of epochs. Got "
             f"{window!r} instead."

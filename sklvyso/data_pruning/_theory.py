@@ -12,6 +12,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtr
 
+from sklvyso._arguments import check_flag, read_numbers
+
+# Beyond it squares of standard deviations leave float64.
+_WIDEST = 1e100
+
 
 def gaussian_mixture_threshold(
     mu: ArrayLike,
@@ -84,6 +89,7 @@ def gaussian_mixture_threshold(
     -0.3333
     """
     mu, sigma, priors = _check_mu(mu), _check_sigma(sigma), _check_priors(priors)
+    global_minimum = check_flag("global_minimum", global_minimum)
     always_larger = math.inf if priors[0] > priors[1] else -math.inf
     threshold = _local_minimiser(mu, sigma, priors)
     if threshold is None:
@@ -241,7 +247,8 @@ def gaussian_mixture_risks(
         raise ValueError(
             f"threshold must be numbers, not NaN. Got {threshold!r} instead."
         )
-    return ndtr((mu[0] - cuts) / sigma[0]), ndtr((cuts - mu[1]) / sigma[1])
+    with np.errstate(over="ignore"):  # infinitely many deviations away, rightly
+        return ndtr((mu[0] - cuts) / sigma[0]), ndtr((cuts - mu[1]) / sigma[1])
 
 
 def drop_prior_ratio(mu: ArrayLike, sigma: ArrayLike, priors: ArrayLike) -> float:
@@ -302,7 +309,12 @@ def _local_minimiser(mu, sigma, priors) -> float | None:
     """Return the finite local minimiser of the average risk, None without one."""
     # In units of the distance, so that squares neither overflow nor vanish.
     distance = mu[1] - mu[0]
-    first, second = sigma / distance
+    first, second = (sigma / distance).tolist()
+    if max(first, second) > _WIDEST:
+        raise ValueError(
+            f"sigma must be at most {_WIDEST:g} times the distance of mu. Got "
+            f"sigma={sigma.tolist()} and mu={mu.tolist()}."
+        )
     log_ratio = math.log(priors[0] / priors[1]) + math.log(sigma[1] / sigma[0])
     discriminant = 1 + 2 * (second - first) * (second + first) * log_ratio
     if discriminant < 0:
@@ -337,6 +349,6 @@ def _check_priors(priors) -> np.ndarray:
 
 def _numbers(name, values, rule) -> np.ndarray:
     try:
-        return np.asarray(values, dtype=np.float64)
+        return read_numbers(name, values).astype(np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must be {rule}. Got {values!r} instead.") from error

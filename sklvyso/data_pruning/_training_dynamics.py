@@ -15,6 +15,7 @@ from sklearn.base import clone
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 
+from sklvyso._arguments import is_choice
 from sklvyso.data_pruning._scores import dynamic_uncertainty, forgetting_events
 from sklvyso.networks import (
     SkorchClassifier,
@@ -83,13 +84,15 @@ class TrainingDynamics:
         ValueError
             If there is no such score.
         """
+        if not is_choice(name, DYNAMICS):
+            raise ValueError(
+                f"name must be one of {list(DYNAMICS)}. Got {name!r} instead."
+            )
         if name == "forgetting":
             return forgetting_events(self.correct, **options)
         if name == "dynamic_uncertainty":
             return dynamic_uncertainty(self.p_true, **options)
-        if name == "aum":
-            return -self.margins.mean(axis=0, dtype=np.float64)
-        raise ValueError(f"name must be one of {list(DYNAMICS)}. Got {name!r} instead.")
+        return -self.margins.mean(axis=0, dtype=np.float64)
 
 
 class TrainingDynamicsRecorder(Callback):

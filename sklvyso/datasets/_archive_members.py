@@ -14,6 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+# Bytes of one packed image: far more than any camera writes, and little enough that an
+# archive which unpacks to a thousand times its size cannot fill the memory.
+LARGEST_FILE = 2**28
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 _BROKEN_ARCHIVE = (
     tarfile.TarError,
@@ -128,6 +131,7 @@ def _contents(path: str, wanted: dict[str, int]) -> Iterator[tuple[str, bytes]]:
     elif zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             for name in wanted:
+                _check_size(path, name, archive.getinfo(name).file_size)
                 try:
                     content = archive.read(name)
                 except _BROKEN_ARCHIVE as error:
@@ -138,6 +142,7 @@ def _contents(path: str, wanted: dict[str, int]) -> Iterator[tuple[str, bytes]]:
         for tar, member in _tar_files(path):
             if member.name in left:
                 left.remove(member.name)
+                _check_size(path, member.name, member.size)
                 stream = tar.extractfile(member)
                 yield member.name, stream.read() if stream else b""
             if not left:  # a compressed rest takes seconds to skip
@@ -153,6 +158,14 @@ def _tar_files(path: str) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
                     yield archive, member
     except _BROKEN_ARCHIVE as error:
         raise _broken(path, error) from error
+
+
+def _check_size(path: str, name: str, n_bytes: int) -> None:
+    if n_bytes > LARGEST_FILE:
+        raise ValueError(
+            f"{path}: {name} must be at most {LARGEST_FILE:,} bytes. Got {n_bytes:,}: "
+            "if it is an image indeed, unpack the archive and pass the folder."
+        )
 
 
 def _broken(name: str, error: Exception) -> ValueError:

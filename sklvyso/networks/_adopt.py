@@ -13,8 +13,10 @@ from sklearn.base import clone, is_classifier
 from sklearn.pipeline import Pipeline
 from skorch import NeuralNet
 
+from sklvyso._arguments import is_choice, shown
 from sklvyso.networks._classifier import NetworkClassifier
 from sklvyso.networks._random import draw_seed
+from sklvyso.networks._registry import available_networks
 from sklvyso.networks._skorch_classifier import SkorchClassifier
 
 NEEDS = ("classifier", "network")
@@ -50,8 +52,15 @@ def adopt_estimator(
     TypeError
         If nothing of the kind can be made of it.
     """
+    if not is_choice(need, NEEDS):
+        raise ValueError(f"need must be one of {NEEDS}. Got {shown(need)} instead.")
     if estimator is None:
         return NetworkClassifier(**defaults)
+    if isinstance(estimator, str) and estimator not in available_networks():
+        raise ValueError(
+            f"estimator of {caller} must be one of {available_networks()}, where it "
+            f"is a name. Got {estimator!r} instead."
+        )
     is_module_class = isinstance(estimator, type) and issubclass(
         estimator, torch.nn.Module
     )
@@ -146,6 +155,8 @@ def set_seeds(estimator: Any, rng: np.random.RandomState) -> Any:
     estimator : estimator
         The same.
     """
+    if isinstance(estimator, type) or not hasattr(estimator, "get_params"):
+        raise TypeError(f"estimator must be an estimator. Got {shown(estimator)}.")
     seeds = {
         name: draw_seed(rng)
         for name, value in sorted(estimator.get_params(deep=True).items())

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from sklvyso._arguments import read_array, untensored
+
 
 def as_rows(X: Any) -> tuple[Any, tuple[int, ...] | None]:
     """Flatten a batch of images into rows, without a copy where there need be none.
@@ -32,13 +34,9 @@ def as_rows(X: Any) -> tuple[Any, tuple[int, ...] | None]:
     ValueError
         If ``X`` has more than four axes.
     """
-    if isinstance(X, torch.Tensor):
-        if X.layout is not torch.strided:
-            raise TypeError("X must be dense. Got a sparse tensor: use X.to_dense().")
-        X = X.detach().cpu()
-        X = (X.float() if X.dtype is torch.bfloat16 else X).numpy()
-    elif isinstance(X, list | tuple) and _depth(X) > 2:
-        X = np.asarray(X)
+    X = untensored("X", X)
+    if isinstance(X, list | tuple) and _depth(X) > 2:
+        X = read_array("X", X)
     n_axes = getattr(X, "ndim", 2)
     if n_axes <= 2:
         return X, None
@@ -145,6 +143,7 @@ def torch_shape(input_shape: tuple[int, ...]) -> tuple[int, ...]:
     shape : tuple of int
         ``(n_features,)``, ``(1, H, W)`` or ``(C, H, W)``.
     """
+    input_shape = _check_shape(input_shape)
     if len(input_shape) == 2:
         return (1, *input_shape)
     if len(input_shape) == 3:

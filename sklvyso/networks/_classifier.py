@@ -14,9 +14,11 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from sklvyso._compat import Interval, Options, StrOptions
+from sklvyso._validation import validate_data
+from sklvyso._versioned import VersionedEstimator
 from sklvyso.networks import _fitting
 from sklvyso.networks._arrays import as_rows, resolve_input_shape
 from sklvyso.networks._batches import TensorRows
@@ -33,9 +35,16 @@ from sklvyso.networks._stepwise import StepwiseTraining
 from sklvyso.networks._training import OPTIMIZERS
 from sklvyso.networks._training_data import validate_training
 
+# What float32 still holds, times an ordinary number.
+_LARGEST = 1e30
+
 
 class NetworkClassifier(
-    StepwiseTraining, ModuleParameters, ClassifierMixin, BaseEstimator
+    StepwiseTraining,
+    ModuleParameters,
+    ClassifierMixin,
+    VersionedEstimator,
+    BaseEstimator,
 ):
     """Torch network with the habits of a scikit-learn classifier.
 
@@ -188,16 +197,17 @@ class NetworkClassifier(
     (2, 10)
     """
 
+    _needed_state = ("classes_", "net_")
     _parameter_constraints: dict[str, list] = {
         "module": [str, callable],
         "input_shape": [tuple, list, None],
-        "input_scale": [Interval(Real, 0, None, closed="neither"), None],
+        "input_scale": [Interval(Real, 0, _LARGEST, closed="right"), None],
         "hidden_layer_sizes": [tuple, list],
         "module_params": [dict, None],
         "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
-        "lr": [Interval(Real, 0, None, closed="neither")],
+        "lr": [Interval(Real, 0, _LARGEST, closed="right")],
         "momentum": [Interval(Real, 0, 1, closed="left")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "weight_decay": [Interval(Real, 0, _LARGEST, closed="both")],
         "lr_schedule": [StrOptions({"cosine"}), dict, callable, None],
         "batch_size": [Interval(Integral, 1, None, closed="left"), Options(int, {-1})],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],

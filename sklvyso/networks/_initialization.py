@@ -91,19 +91,24 @@ def initialize(module: nn.Module, method: Initialization) -> nn.Module:
     """
     if not isinstance(module, nn.Module):
         raise TypeError(f"module must be a torch.nn.Module. Got {module!r} instead.")
+    return draw_weights(module, method, "method")
+
+
+def draw_weights(module: nn.Module, method: Initialization, name: str) -> nn.Module:
+    """Do what :func:`initialize` says; errors call the method by another name."""
     if method is None:
         return module
     if isinstance(method, str):
         if method not in _FILL:
             raise ValueError(
-                f"initialization must be one of {sorted(_FILL)}, a callable or None. "
+                f"{name} must be one of {sorted(_FILL)}, a callable or None. "
                 f"Got {method!r} instead."
             )
         _fill_layers(module, _FILL[method])
         return module
     if not callable(method):
         raise TypeError(
-            f"initialization must be one of {sorted(_FILL)}, a callable or None. "
+            f"{name} must be one of {sorted(_FILL)}, a callable or None. "
             f"Got {method!r} instead."
         )
     method(module)

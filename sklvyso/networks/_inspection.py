@@ -12,11 +12,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
+from sklearn.utils.validation import check_is_fitted
 from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
 
+from sklvyso._arguments import is_integer, shown
 from sklvyso.networks._random import torch_seed
 from sklvyso.networks._scoring import ScoringBatches, scoring_batches
+from sklvyso.networks._stepwise import StepwiseTraining
 
 _BATCH = 1024
 
@@ -48,7 +51,7 @@ def logits_module(estimator: Any) -> nn.Module:
         The fitted module itself, or, where a skorch net trains probabilities with
         ``NLLLoss``, the module followed by a logarithm; the parameters are shared.
     """
-    module = estimator.module_
+    module = _module_of(estimator)
     criterion = getattr(estimator.net_, "criterion_", None)
     return _Logarithm(module) if isinstance(criterion, nn.NLLLoss) else module
 
@@ -90,7 +93,7 @@ def penultimate_features(estimator: Any, X: ArrayLike) -> np.ndarray:
     def remember(layer, args, output):
         inputs[:], outputs[:] = [args[0]], [output]
 
-    module = estimator.module_
+    module = _module_of(estimator)
     linear = [layer for layer in module.modules() if isinstance(layer, nn.Linear)]
     parts = []
     with _hooked(linear, remember), _evaluating(module), torch.no_grad():
@@ -135,6 +138,8 @@ def dropout_probabilities(
     ValueError
         If the module has no dropout.
     """
+    if not is_integer(n_samples) or n_samples < 1:
+        raise ValueError(f"n_samples must be an int >= 1. Got {shown(n_samples)}.")
     module = logits_module(estimator)
     dropouts = dropout_layers(module)
     if not dropouts:
@@ -174,6 +179,10 @@ def dropout_layers(module: nn.Module) -> list[nn.Module]:
     layers : list of torch.nn.Module
         Those of probability > 0.
     """
+    if not isinstance(module, nn.Module):
+        raise TypeError(
+            f"module must be a torch.nn.Module. Got {shown(module)} instead."
+        )
     return [
         layer
         for layer in module.modules()
@@ -181,8 +190,23 @@ def dropout_layers(module: nn.Module) -> list[nn.Module]:
     ]
 
 
+def _module_of(estimator: Any) -> nn.Module:
+    if not isinstance(estimator, StepwiseTraining):
+        raise TypeError(
+            "estimator must be a fitted NetworkClassifier or SkorchClassifier. Got "
+            f"{shown(estimator)} instead."
+        )
+    check_is_fitted(estimator)
+    return estimator.module_
+
+
 def _unlabelled(estimator: Any, X: ArrayLike) -> ScoringBatches:
-    n_rows = X.shape[0] if hasattr(X, "shape") else len(X)  # type: ignore[arg-type]
+    try:
+        n_rows = X.shape[0] if hasattr(X, "shape") else len(X)  # type: ignore[arg-type]
+    except (TypeError, IndexError) as error:
+        raise TypeError(
+            f"X must be an array of rows or images. Got {shown(X)} instead."
+        ) from error
     labels = np.repeat(estimator.classes_[:1], n_rows)
     return scoring_batches(estimator, X, labels, batch_size=_BATCH)
 

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import column_or_1d
 
+from sklvyso._arguments import read_numbers
 from sklvyso._compat import _check_sample_weight
 
 
@@ -66,7 +67,12 @@ def encode(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
     ValueError
         If a label is not known.
     """
-    known = np.isin(y, classes)
+    try:
+        known = np.isin(y, classes)
+    except TypeError as error:
+        raise TypeError(
+            f"y must hold labels of the kind of classes={classes.tolist()}: {error}"
+        ) from error
     if not known.all():
         raise ValueError(
             "y must hold only the classes that are known, those of the first fit or of "
@@ -140,6 +146,11 @@ def sample_weights(sample_weight: ArrayLike, X: np.ndarray) -> np.ndarray:
     ValueError
         If one is negative or not finite, or all are zero.
     """
+    if sample_weight is not None:
+        # A single number, which scikit-learn takes unseen, may be NaN or infinite.
+        sample_weight = read_numbers("sample_weight", sample_weight)
+        if not sample_weight.ndim:
+            sample_weight = np.full(len(X), sample_weight)
     weights = _check_sample_weight(
         sample_weight, X, dtype=np.float64, ensure_non_negative=True
     )

@@ -10,6 +10,8 @@ from typing import Any, Literal
 import numpy as np
 from torch import nn
 
+from sklvyso._arguments import is_choice, is_sequence
+
 BatchNorm = bool | Literal["non-affine"]
 Activation = str | type[nn.Module]
 
@@ -25,6 +27,8 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 
 # Non-decreasing in floating point too, so that taking the maximum first gives the
 # same bits. The library routines behind tanh and sigmoid do not promise that.
+# What torch counts with.
+_LARGEST_SIZE = 2**31 - 1
 _COMMUTES_WITH_MAX = (nn.ReLU, nn.LeakyReLU, nn.Identity)
 
 
@@ -68,7 +72,8 @@ def make_norm(n_channels: int, batch_norm: BatchNorm, n_dims: int) -> list[nn.Mo
 
 def check_batch_norm(batch_norm: BatchNorm) -> None:
     """Raise unless ``batch_norm`` is a bool or ``"non-affine"``."""
-    if not isinstance(batch_norm, bool | np.bool_) and batch_norm != "non-affine":
+    is_word = is_choice(batch_norm, ("non-affine",))
+    if not isinstance(batch_norm, bool | np.bool_) and not is_word:
         raise ValueError(
             "batch_norm must be True, False or 'non-affine'. "
             f"Got {batch_norm!r} instead."
@@ -86,8 +91,10 @@ def check_positive_int(value: Any, name: str) -> int:
     """Return ``value`` as a positive int or raise with its ``name``."""
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"{name} must be an int of at least 1. Got {value!r} instead.")
-    if value < 1:
-        raise ValueError(f"{name} must be at least 1. Got {value!r} instead.")
+    if not 1 <= value <= _LARGEST_SIZE:
+        raise ValueError(
+            f"{name} must be at least 1 and at most 2**31 - 1. Got {value!r} instead."
+        )
     return int(value)
 
 
@@ -103,7 +110,7 @@ def check_positive_float(value: Any, name: str) -> float:
 
 def check_option(value: Any, name: str, options: Sequence[str]) -> None:
     """Raise unless ``value`` is one of ``options``."""
-    if value not in options:
+    if not is_choice(value, options):
         raise ValueError(
             f"{name} must be one of {list(options)}. Got {value!r} instead."
         )
@@ -112,7 +119,7 @@ def check_option(value: Any, name: str, options: Sequence[str]) -> None:
 def check_input_shape(input_shape: Sequence[int]) -> tuple[int, ...]:
     """Return the torch shape of one sample as a tuple of 1 or 3 positive ints."""
     rule = "input_shape must be (n_features,) or (C, H, W) with positive ints."
-    if isinstance(input_shape, str) or not hasattr(input_shape, "__len__"):
+    if not is_sequence(input_shape):
         raise TypeError(f"{rule} Got {input_shape!r} instead.")
     shape = tuple(input_shape)
     if any(isinstance(n, bool) or not isinstance(n, Integral) for n in shape):

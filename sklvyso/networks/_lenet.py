@@ -8,7 +8,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from sklvyso.networks._initialization import Initialization, initialize
+from sklvyso.networks._initialization import Initialization, draw_weights
 from sklvyso.networks._layers import (
     Activation,
     BatchNorm,
@@ -131,7 +131,7 @@ class LeNet5(nn.Module):
             n_inputs = n_units
         self.layers = nn.Sequential(*layers)
         self.classifier = nn.Linear(84, n_outputs, bias=bias)
-        initialize(self, initialization)
+        draw_weights(self, initialization, "initialization")
 
     def forward(self, X: Tensor) -> Tensor:
         """Logits ``(n, n_outputs)`` of images ``(n, C, H, W)``."""

@@ -9,7 +9,8 @@ from numbers import Real
 
 from torch import Tensor, nn
 
-from sklvyso.networks._initialization import Initialization, initialize
+from sklvyso._arguments import is_sequence
+from sklvyso.networks._initialization import Initialization, draw_weights
 from sklvyso.networks._layers import (
     Activation,
     BatchNorm,
@@ -108,7 +109,7 @@ class MLP(nn.Module):
             n_inputs = width
         self.layers = nn.Sequential(*layers)
         self.classifier = nn.Linear(n_inputs, n_outputs, bias=bias)
-        initialize(self, initialization)
+        draw_weights(self, initialization, "initialization")
 
     def forward(self, X: Tensor) -> Tensor:
         """Logits ``(n, n_outputs)`` of a batch that flattens to ``(n, n_inputs)``."""
@@ -116,9 +117,7 @@ class MLP(nn.Module):
 
 
 def _check_widths(hidden_layer_sizes: Sequence[int]) -> list[int]:
-    if isinstance(hidden_layer_sizes, str) or not hasattr(
-        hidden_layer_sizes, "__len__"
-    ):
+    if not is_sequence(hidden_layer_sizes):
         raise TypeError(
             "hidden_layer_sizes must be a sequence of ints, such as (300, 100). "
             f"Got {hidden_layer_sizes!r} instead."

@@ -68,7 +68,8 @@ class TrainingNet(NeuralNetClassifier):
         super().__init__(module, **kwargs)
         self.input_shape = input_shape
         self.input_scale = input_scale
-        self.augment = augment
+        # skorch takes an nn.Module for a part that is trained.
+        object.__setattr__(self, "augment", augment)
         self.precision = precision
         self.first_lr = first_lr
         self.penalty = penalty

@@ -73,11 +73,11 @@ def new_net(settings: Any, codes: np.ndarray) -> TrainingNet:
     device = resolve_device(settings.device)
     optimizer, optimizer_params = resolve_optimizer(
         settings.optimizer,
-        momentum=settings.momentum,
-        weight_decay=settings.weight_decay,
+        momentum=float(settings.momentum),
+        weight_decay=float(settings.weight_decay),
         device=device,
     )
-    classes = settings.classes_
+    classes, scale = settings.classes_, settings.input_scale
     return TrainingNet(
         build_module,
         module__source=settings.module,
@@ -88,11 +88,11 @@ def new_net(settings: Any, codes: np.ndarray) -> TrainingNet:
         criterion=torch.nn.CrossEntropyLoss,
         criterion__weight=class_weights(settings.class_weight, classes, codes),
         optimizer=optimizer,
-        lr=settings.lr,
-        first_lr=settings.lr,
+        lr=float(settings.lr),
+        first_lr=float(settings.lr),
         **{f"optimizer__{key}": value for key, value in optimizer_params.items()},
         input_shape=settings.input_shape_,
-        input_scale=settings.input_scale,
+        input_scale=None if scale is None else float(scale),
         augment=settings.augment,
         precision=settings.precision,
         batch_size=settings.batch_size,

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
+from sklvyso._arguments import is_integer, shown
+
 
 def draw_seed(random_state: int | np.random.RandomState | None) -> int:
     """Draw one integer seed, the same for the same integer ``random_state``.
@@ -50,7 +52,22 @@ def torch_seed(seed: int, device: str | torch.device = "cpu") -> Iterator[None]:
     that fit at the same time may disturb each other's random numbers (not the results'
     validity).
     """
-    device = torch.device(device)
+    if not is_integer(seed) or not 0 <= seed < 2**63:
+        raise ValueError(
+            f"seed must be an int from 0 to 2**63 - 1. Got {shown(seed)} instead."
+        )
+    seed = int(seed)
+    if not isinstance(device, str | torch.device):
+        raise TypeError(
+            f"device must be a str or torch.device. Got {shown(device)} instead."
+        )
+    try:
+        device = torch.device(device)
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(
+            f"device must be one that torch knows, such as 'cpu' or 'cuda:0'. Got "
+            f"{device!r} instead."
+        ) from error
     gpus = []
     if device.type == "cuda":
         gpus = [torch.cuda.current_device() if device.index is None else device.index]

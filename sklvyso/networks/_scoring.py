@@ -12,6 +12,7 @@ import torch
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
+from sklvyso._arguments import read_array
 from sklvyso.networks._batches import BatchIterator, TensorRows
 from sklvyso.networks._stepwise import StepwiseTraining, module_device
 
@@ -161,7 +162,7 @@ def scoring_batches(
 
 def _check_rows(rows: ArrayLike, n_rows: int) -> np.ndarray:
     """Return positions of rows, int64."""
-    positions = np.asarray(rows)
+    positions = read_array("rows", rows)
     if (
         positions.ndim != 1
         or positions.dtype.kind not in "iu"

@@ -12,10 +12,12 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNet
+from torch.nn.parameter import is_lazy
 
+from sklvyso._validation import check_classification_targets, validate_data
+from sklvyso._versioned import VersionedEstimator
 from sklvyso.networks._fitting import attached, passing_on_interrupts
 from sklvyso.networks._labels import encode, unique_labels
 from sklvyso.networks._random import draw_seed, torch_seed
@@ -25,7 +27,9 @@ from sklvyso.networks._training_data import check_same_classes
 from sklvyso.networks._weight_masks import held_at_zero
 
 
-class SkorchClassifier(StepwiseTraining, ClassifierMixin, BaseEstimator):
+class SkorchClassifier(
+    StepwiseTraining, ClassifierMixin, VersionedEstimator, BaseEstimator
+):
     """A skorch net with labels of any kind and arrays of any number type.
 
     It makes and trains a net of the user step by step, as
@@ -96,6 +100,7 @@ class SkorchClassifier(StepwiseTraining, ClassifierMixin, BaseEstimator):
     True
     """
 
+    _needed_state = ("classes_", "net_")
     _parameter_constraints: dict[str, list] = {
         "net": [NeuralNet],
         "random_state": ["random_state"],
@@ -273,7 +278,11 @@ class SkorchClassifier(StepwiseTraining, ClassifierMixin, BaseEstimator):
             net.set_params(classes=np.arange(len(self.classes_)))
         with self._numbers_of_start(draw_seed(self.random_state), net.device or "cpu"):
             net.initialize()
+            _check_forward(net, X)
         net.weight_masks_ = None
+        # Masks are stored with the weights: skops stores no tensors of their own.
+        stored_apart = net.cuda_dependent_attributes_
+        net.cuda_dependent_attributes_ = [*stored_apart, "weight_masks_"]
         self._keep(net)
         return X, codes
 
@@ -288,12 +297,15 @@ class SkorchClassifier(StepwiseTraining, ClassifierMixin, BaseEstimator):
             reset=False,
         )
         check_classification_targets(y)
+        self._check_shape(X)
+        return X, encode(y, self.classes_)
+
+    def _check_shape(self, X):
         if X.shape[1:] != self.input_shape_:
             raise ValueError(
                 f"X must hold samples of shape {self.input_shape_}, as at the first "
                 f"call. Got samples of shape {X.shape[1:]}."
             )
-        return X, encode(y, self.classes_)
 
     def _train_first(self, X, codes, n_epochs, fit_params):
         try:
@@ -307,7 +319,8 @@ class SkorchClassifier(StepwiseTraining, ClassifierMixin, BaseEstimator):
         last_whole = LastWholeEpoch()
         own = [("our_last_whole_epoch", last_whole)] if goes_back else []
         optimizers = [
-            value
+            # Accelerate wraps the optimiser in one that has no hooks.
+            getattr(value, "optimizer", value)
             for value in vars(net).values()
             if isinstance(value, torch.optim.Optimizer)
         ]
@@ -368,6 +381,7 @@ class SkorchClassifier(StepwiseTraining, ClassifierMixin, BaseEstimator):
             force_writeable=True,
             reset=False,
         )
+        self._check_shape(X)
         with torch_seed(0, module_device(self.net_)):
             return self.net_.predict_proba(X)
 
@@ -386,6 +400,23 @@ class SkorchClassifier(StepwiseTraining, ClassifierMixin, BaseEstimator):
         """
         proba = self.predict_proba(X)
         return self.classes_[proba.argmax(axis=1)]
+
+
+def _check_forward(net: NeuralNet, X: np.ndarray) -> None:
+    """Send two rows through a new net, whose own errors speak of matrices."""
+    if any(is_lazy(parameter) for parameter in net.module_.parameters()):
+        return  # the first batch makes its weights
+    mode = net.module_.training
+    net.module_.eval()
+    try:
+        with torch.no_grad():
+            net.infer(torch.as_tensor(X[[0, -1]], device=net.device))
+    except (RuntimeError, TypeError, ValueError, IndexError) as error:
+        raise ValueError(
+            f"net could not process samples of X of shape {X.shape[1:]}: {error}"
+        ) from error
+    finally:
+        net.module_.train(mode)
 
 
 def refuse_weights(fit_params: dict[str, Any]) -> None:

@@ -34,7 +34,7 @@ class StepwiseTraining:
     history_: list[dict[str, Any]]
     _seed: int
     _later_seeds: np.random.RandomState
-    _generator_states: dict[str, torch.Tensor] | None
+    _generator_states: dict[str, np.ndarray] | None
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "net_")
@@ -134,15 +134,16 @@ def module_device(net: Any) -> torch.device:
     return torch.device("cpu") if parameter is None else parameter.device
 
 
-def _generator_states(device: Any) -> dict[str, torch.Tensor]:
-    states = {"cpu": torch.get_rng_state()}
+def _generator_states(device: Any) -> dict[str, np.ndarray]:
+    # skops stores arrays, no tensors.
+    states = {"cpu": torch.get_rng_state().numpy()}
     if torch.device(device).type == "cuda":
-        states["cuda"] = torch.cuda.get_rng_state(device)
+        states["cuda"] = torch.cuda.get_rng_state(device).numpy()
     return states
 
 
-def _set_generator_states(states: dict[str, torch.Tensor], device: Any) -> None:
-    torch.set_rng_state(states["cpu"])
+def _set_generator_states(states: dict[str, np.ndarray], device: Any) -> None:
+    torch.set_rng_state(torch.as_tensor(states["cpu"]))
     # A net that was made on a GPU may be trained on a machine without one.
     if torch.device(device).type == "cuda" and "cuda" in states:
-        torch.cuda.set_rng_state(states["cuda"], device)
+        torch.cuda.set_rng_state(torch.as_tensor(states["cuda"]), device)

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import validate_data
 
+from sklvyso._validation import check_classification_targets, validate_data
 from sklvyso.networks._arrays import as_rows, resolve_input_shape
 from sklvyso.networks._labels import encode, sample_weights, unique_labels
 

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 
+from sklvyso._arguments import read_array
 from sklvyso.selection._arguments import check_n_select, tie_ranks
-from sklvyso.selection._arrays import CHUNK_SIZE, as_numbers, read_array, row_chunks
+from sklvyso.selection._arrays import CHUNK_SIZE, as_numbers, row_chunks
 from sklvyso.selection._nearest import (
     NearestCentreFilter,
     block_size,

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sklvyso.selection._arrays import as_numbers, read_array, row_chunks
+from sklvyso._arguments import read_array
+from sklvyso.selection._arrays import as_numbers, row_chunks
 
 # Probabilities in half precision sum to 1 within this.
 SUM_TOLERANCE = 1e-3
@@ -204,11 +205,21 @@ def variation_ratio(votes: ArrayLike) -> np.ndarray:
 
 def _sorted_votes(labels: np.ndarray) -> np.ndarray:
     """Return each column with equal labels side by side."""
-    if (labels != labels).any():  # only NaN differs from itself
-        raise ValueError("votes must be labels. Got NaN instead.")
     if labels.dtype.kind == "O":  # labels of several types have no order
         codes: dict = {}
-        flat = [codes.setdefault(label, len(codes)) for label in labels.ravel()]
+        try:
+            # Neither NaN nor a missing value of pandas equals itself.
+            is_missing = any(not bool(label == label) for label in labels.flat)
+            flat = [codes.setdefault(label, len(codes)) for label in labels.flat]
+        except (TypeError, ValueError) as error:
+            raise TypeError(
+                f"votes must be hashable labels, none missing: {error}"
+            ) from error
+    else:
+        is_missing, flat = bool((labels != labels).any()), None
+    if is_missing:
+        raise ValueError("votes must be labels. Got NaN instead.")
+    if flat is not None:
         labels = np.array(flat, dtype=np.int64).reshape(labels.shape)
     return np.sort(labels, axis=0)
 

@@ -18,11 +18,12 @@ import torch
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
 from sklvyso._compat import Interval, StrOptions
+from sklvyso._validation import check_classification_targets, validate_data
+from sklvyso._versioned import VersionedEstimator
 from sklvyso.networks import as_rows, draw_seed
 from sklvyso.sparsity import _pruner_steps as steps
 from sklvyso.sparsity._compact import compact
@@ -48,7 +49,7 @@ _FIXED = (
 )
 
 
-class EffectiveSparsityPruner(ClassifierMixin, BaseEstimator):
+class EffectiveSparsityPruner(ClassifierMixin, VersionedEstimator, BaseEstimator):
     """Classifier on a network that is pruned to a true budget before it is trained.
 
     A pruned network keeps weights that lie on no way from an input to an output: they
@@ -198,6 +199,7 @@ class EffectiveSparsityPruner(ClassifierMixin, BaseEstimator):
     (20.0, True)
     """
 
+    _needed_state = ("estimator_",)
     _parameter_constraints: dict[str, list] = {
         "estimator": "no_validation",  # type: ignore[dict-item]
         "pruner": [StrOptions(set(METHODS)), callable],

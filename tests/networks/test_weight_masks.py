@@ -127,7 +127,7 @@ def test_training_equals_a_plain_loop_with_masks(digits, callbacks):
     module = copy.deepcopy(net.module_)
     masks = {name: mask.float() for name, mask in net.net_.weight_masks_.items()}
     optimizer = torch.optim.SGD(module.parameters(), lr=0.01, momentum=0.9)
-    torch.set_rng_state(net._generator_states["cpu"])
+    torch.set_rng_state(torch.from_numpy(net._generator_states["cpu"]))
     for _ in range(2):
         order = torch.randperm(len(y))
         optimizer.zero_grad()
