@@ -103,6 +103,7 @@ extensions = [
     "sphinx.ext.intersphinx",
     "numpydoc",
     "sphinx_gallery.gen_gallery",
+    "myst_parser",
 ]
 # Links to other projects need their inventories, which need a network.
 intersphinx_mapping = {}
