@@ -49,7 +49,7 @@ CELLS = STUDIES / "artifact_quality"
 FILE = STUDIES / "artifact_quality.json"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "sklvyso"
 SEED = 0
-N_SIMULATED = {"auto": 5, "paper": 1}
+N_SIMULATED = {"auto": 5, "paper": 4}
 N_JUDGED = {"auto": 3, "paper": 2}
 N_FOLDS = 4
 BLOCK = 6
@@ -60,6 +60,7 @@ class Frames:
     """All frames described once: as training rows and as rows to judge."""
 
     def __init__(self, experts):
+        self.experts = experts
         self.bunch = load_game_frames(data_home())
         if experts == "paper":
             # Its features take half a megabyte a frame: every second clip.
@@ -138,7 +139,7 @@ class Frames:
         """Return a detector that knows the given frames."""
         Z, pairs, Y, source = self.training
         rows = is_known[source]
-        detector = self.prototype("auto" if self.rounds > 1 else "paper")
+        detector = self.prototype(self.experts)
         detector._seed = SEED
         detector.choice_ = self.detector.choice_
         detector.training_ = fitting.TrainingRows(

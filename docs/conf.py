@@ -112,7 +112,11 @@ numpydoc_show_class_members = False
 exclude_patterns = ["_build", "generated_tables", "auto_examples/**/*.ipynb"]
 html_theme = "pydata_sphinx_theme"
 html_title = "sklvyso"
-html_sidebars = {"index": [], "user_guide/*": [], "api": []}
+# Pages without pages below them need no list of those.
+html_sidebars = {
+    name: [] for name in ("index", "getting_started", "what_reproduced", "benchmarks")
+}
+html_theme_options = {"header_links_before_dropdown": 7}
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
