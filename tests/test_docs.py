@@ -9,7 +9,7 @@ import pytest
 import sklvyso
 
 DOCS = Path(__file__).parents[1] / "docs"
-MADE = {"_build", "auto_examples", "generated"}
+MADE = {"_build", "auto_examples", "generated", "sg_execution_times.rst"}
 pytestmark = pytest.mark.skipif(
     not DOCS.is_dir(), reason="the documentation is in the source tree only"
 )
