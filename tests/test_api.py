@@ -99,6 +99,17 @@ def test_docstrings_are_complete(thing):
         assert doc["Returns"] or doc["Yields"], "no Returns section"
 
 
+@pytest.mark.parametrize("thing", list(public_objects()))
+def test_everything_names_its_neighbours(thing, request):
+    doc = ClassDoc(thing) if inspect.isclass(thing) else FunctionDoc(thing)
+    names = [name for functions, _ in doc["See Also"] for name, _ in functions]
+    assert names
+    own_room = "sklvyso." + request.node.callspec.id.split(".")[0]
+    for name in names:
+        room, _, last = name.rpartition(".")
+        assert hasattr(importlib.import_module(room or own_room), last), name
+
+
 @pytest.mark.parametrize("method", list(methods()))
 def test_methods_are_documented(method):
     doc = FunctionDoc(method)
