@@ -107,6 +107,11 @@ def worst_group_accuracy(
     ValueError
         As in :func:`group_accuracies`.
 
+    See Also
+    --------
+    group_accuracies : All of them.
+    worst_class_recall : Classes instead of groups.
+
     References
     ----------
     .. [1] A. Vysogorets, K. Ahuja, J. Kempe, "DRoP: Distributionally Robust Data
@@ -153,6 +158,11 @@ def group_accuracy_gap(
     ValueError
         As in :func:`group_accuracies`.
 
+    See Also
+    --------
+    worst_group_accuracy : The lowest.
+    group_accuracy_std : Their spread.
+
     References
     ----------
     .. [1] A. Vysogorets, K. Ahuja, J. Kempe, "DRoP: Distributionally Robust Data
@@ -198,6 +208,11 @@ def group_accuracy_std(
     ------
     ValueError
         As in :func:`group_accuracies`.
+
+    See Also
+    --------
+    worst_group_accuracy : The lowest.
+    group_accuracy_gap : Best minus worst.
 
     References
     ----------

@@ -148,6 +148,12 @@ def worst_class_recall(
     ValueError
         As in :func:`class_recalls`.
 
+    See Also
+    --------
+    class_recalls : All of them.
+    recall_gap : Best minus worst.
+    worst_group_accuracy : Groups instead of classes.
+
     References
     ----------
     .. [1] A. Vysogorets, K. Ahuja, J. Kempe, "DRoP: Distributionally Robust Data
@@ -188,6 +194,11 @@ def recall_gap(
     ValueError
         As in :func:`class_recalls`.
 
+    See Also
+    --------
+    worst_class_recall : The lowest.
+    recall_std : Their spread.
+
     References
     ----------
     .. [1] A. Vysogorets, K. Ahuja, J. Kempe, "DRoP: Distributionally Robust Data
@@ -227,6 +238,11 @@ def recall_std(
     ------
     ValueError
         As in :func:`class_recalls`.
+
+    See Also
+    --------
+    worst_class_recall : The lowest.
+    recall_gap : Best minus worst.
 
     References
     ----------
@@ -270,6 +286,11 @@ def get_scorer(scoring: Any) -> Any:
     ------
     ValueError
         If no scorer has that name.
+
+    See Also
+    --------
+    worst_class_recall : One of the metrics.
+    worst_group_accuracy : One for groups.
 
     Examples
     --------

@@ -25,8 +25,9 @@ def dask_client():
     distributed = pytest.importorskip(
         "distributed", reason="needs dask.distributed, of the extra 'distributed'"
     )
+    # Any free port for the status page: several test runs may have clusters.
     cluster = distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
     )
     with cluster, distributed.Client(cluster) as client:
         yield client

@@ -22,6 +22,7 @@ SHARED = {"networks", "selection", "datasets", "metrics"}
 ROOTLESS = {
     "_arguments",
     "_compat",
+    "_images",
     "_optional",
     "_parallel",
     "_validation",
@@ -47,7 +48,7 @@ def room_of(path):
 
 def imports(path):
     """Yield (module, name) of every import, inside functions too."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from ((alias.name, None) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

@@ -6,7 +6,7 @@ import re
 import warnings
 from pathlib import Path
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
 
 def test_first_block_prints_what_is_shown():

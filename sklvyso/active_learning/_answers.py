@@ -108,6 +108,8 @@ def _as_column(answers: Any, name: str) -> np.ndarray:
 def check_known(labels: np.ndarray, classes: ArrayLike) -> None:
     """Raise unless all labels are among the classes."""
     known = unique_labels(classes)
+    if known.dtype.names:
+        raise TypeError(f"classes must be a list of labels. Got {classes!r} instead.")
     unknown = [label for label in np.unique(labels) if label not in known]
     if unknown:
         raise ValueError(

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sklvyso._arguments import check_path
 from sklvyso.active_learning._texts import Text
 
 FILE_NAME = "representations-1.sqlite3"
@@ -74,7 +75,7 @@ class VectorCache:
     """
 
     def __init__(self, folder: str | os.PathLike):
-        self.folder = Path(os.path.expanduser(folder))
+        self.folder = Path(os.path.expanduser(check_path("cache_dir", folder)))
         self.path = self.folder / FILE_NAME
 
     def read(self, keys: Sequence[bytes], width: int) -> dict[bytes, Entry]:

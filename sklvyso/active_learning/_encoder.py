@@ -325,7 +325,7 @@ class PretrainedTextEncoder(TransformerMixin, LanguageModelEstimator):
             "tokenizer": self._tokenizer_digest(),
             "pooling": self.pooling,
             "layer": self._layers(),
-            "max_length": self.max_length,
+            "max_length": None if self.max_length is None else int(self.max_length),
             "dtype": self.dtype,
         }
         text = json.dumps(settings, sort_keys=True)

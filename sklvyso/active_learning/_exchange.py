@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from sklvyso._arguments import check_path
+
 
 def write_whole(path: str | os.PathLike, write: Any) -> None:
     """Write a file so that a crash leaves the old one or the new one.
@@ -24,7 +26,7 @@ def write_whole(path: str | os.PathLike, write: Any) -> None:
     write : callable
         Gets a binary stream.
     """
-    path = Path(os.path.expanduser(path))
+    path = Path(os.path.expanduser(check_path("path", path)))
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -62,13 +64,13 @@ def read_lines(path: str | os.PathLike) -> Iterator[tuple[int, dict]]:
     ValueError
         If a line is no JSON object.
     """
-    with open(os.path.expanduser(path), encoding="utf-8") as stream:
+    with open(os.path.expanduser(check_path("path", path)), "rb") as stream:
         for number, line in enumerate(stream, start=1):
             if not line.strip():
                 continue
             try:
-                record = json.loads(line)
-            except json.JSONDecodeError as error:
+                record = json.loads(line.decode("utf-8"))
+            except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
                 raise ValueError(
                     f"{path} must hold one JSON object a line. Line {number} is none: "
                     f"{error}."

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
+from sklvyso._arguments import check_flag, check_path, read_array
 from sklvyso._optional import import_optional
 from sklvyso.active_learning import _exchange
 from sklvyso.active_learning._campaign import Campaign
@@ -64,6 +65,7 @@ class InteractiveCampaign(LearnerState):
             n = self._size_of_batch()
         if not isinstance(n, Integral) or isinstance(n, bool) or n < 0:
             raise ValueError(f"n must be an integer >= 0. Got {n!r} instead.")
+        return_scores = check_flag("return_scores", return_scores)
         if X is not None:
             query = self._query_others(X, int(n))
         else:
@@ -117,6 +119,7 @@ class InteractiveCampaign(LearnerState):
         """
         self._validate_params()
         check_is_fitted(self, "history_")
+        refit = check_flag("refit", refit)
         rows = self._check_indices(indices)
         self._accept(self._sorted_answers(rows, labels, "labels"))
         is_due = self._pending or self._is_stale or not hasattr(self, "classifier_")
@@ -186,7 +189,7 @@ class InteractiveCampaign(LearnerState):
         return self._take_raw(self._check_indices(indices))
 
     def _check_indices(self, indices: ArrayLike) -> np.ndarray:
-        rows = np.atleast_1d(np.asarray(indices))
+        rows = np.atleast_1d(read_array("indices", indices))
         if rows.ndim != 1 or (rows.dtype.kind not in "iu" and rows.size):
             raise ValueError(
                 "indices must be a sequence of positions in the pool. Got "
@@ -382,17 +385,18 @@ class InteractiveCampaign(LearnerState):
         learner : PretrainedActiveLearner
             As it was.
         """
+        path = check_path("path", path)
         with open(os.path.expanduser(path), "rb") as stream:
             try:
                 learner = pickle.load(stream)
             except (pickle.UnpicklingError, EOFError) as error:
                 raise ValueError(
-                    f"{path} must be a file that save() wrote, whole. It cannot be "
+                    f"path {path} must be a file that save() wrote, whole. It cannot be "
                     f"read: {error}."
                 ) from error
             except (AttributeError, ImportError) as error:
                 raise ValueError(
-                    f"{path} needs what is not there ({error}): load it with the "
+                    f"path {path} needs what is not there ({error}): load it with the "
                     "packages, in the versions, with which it was saved; or read its "
                     "labels from to_jsonl() into a new campaign."
                 ) from error

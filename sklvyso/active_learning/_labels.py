@@ -4,12 +4,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import warnings
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import column_or_1d
 
+from sklvyso._arguments import shown
 from sklvyso._validation import check_classification_targets
 
 
@@ -31,6 +33,13 @@ def missing_entries(y: np.ndarray, missing_label: Any) -> np.ndarray:
         NaN, None and pandas.NA stand for one another; any other marker for itself.
     """
     if not is_missing_mark(missing_label):
+        if isinstance(missing_label, Iterable) and not isinstance(
+            missing_label, str | bytes
+        ):
+            raise TypeError(
+                "missing_label must be one value, such as NaN, None or -1. Got "
+                f"{shown(missing_label)} instead."
+            )
         if y.dtype.kind == "O":
             return np.array([_is_equal(label, missing_label) for label in y], bool)
         with np.errstate(all="ignore"):

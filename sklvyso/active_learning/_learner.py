@@ -23,6 +23,7 @@ from sklearn.utils.validation import (
     check_is_fitted,
 )
 
+from sklvyso._arguments import read_numbers, shown
 from sklvyso._compat import (
     HasMethods,
     Interval,
@@ -414,9 +415,7 @@ class PretrainedActiveLearner(
         labels, is_missing = self._check_labels(y, n_rows)
         self._weight: np.ndarray | None = None
         if sample_weight is not None:
-            self._weight = _check_sample_weight(
-                sample_weight, np.empty((n_rows, 1)), ensure_non_negative=True
-            )
+            self._weight = _checked_weights(sample_weight, n_rows)
         self._seed = draw_seed(self.random_state)
         self._fit_scaler()
         self._campaign = Campaign(n_rows)
@@ -686,6 +685,10 @@ class PretrainedActiveLearner(
                 "finalize needs an estimator: pass one, such as "
                 "TransformerTextClassifier(model), or set final_estimator."
             )
+        if isinstance(prototype, type) or not hasattr(prototype, "fit"):
+            raise TypeError(
+                f"estimator must be a classifier. Got {shown(prototype)} instead."
+            )
         final = clone(prototype)
         if self.lp_ft:
             check_probe_parts(self.encoder, final)
@@ -699,3 +702,18 @@ class PretrainedActiveLearner(
         self._freeze_classes()
         self._drop_representations()
         return self.final_estimator_
+
+
+def _checked_weights(sample_weight: ArrayLike, n_rows: int) -> np.ndarray:
+    weight = read_numbers("sample_weight", sample_weight).astype(np.float64)
+    weight = _check_sample_weight(
+        weight if weight.ndim else np.full(n_rows, weight),
+        np.empty((n_rows, 1)),
+        ensure_non_negative=True,
+    )
+    if ((weight > 1e100) | ((weight > 0) & (weight < 1e-100))).any():
+        raise ValueError(
+            "sample_weight must be 0 or from 1e-100 to 1e100: sums of more extreme "
+            f"weights leave float64. Got {weight.min()} to {weight.max()}."
+        )
+    return weight

@@ -42,6 +42,8 @@ def check_same_kind(first: Any, X: Any) -> None:
 
 def stack(first: Any, second: Any) -> Any:
     """Put rows under rows, sparse ones too."""
+    if sparse.issparse(second) and not sparse.issparse(first):
+        second = second.toarray()
     if sparse.issparse(first):
         return sparse.vstack([first, second], format="csr")
     return np.concatenate([first, second])

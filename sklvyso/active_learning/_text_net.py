@@ -103,7 +103,7 @@ class _LengthBatches(BatchIterator):
             tokens = tokens[self.dataset.rows]
         lengths = (tokens[:, 0] != PADDING).sum(dim=1).cpu()
         order = torch.randperm(len(self.dataset))
-        size = self.batch_size
+        size = int(self.batch_size)
         batches: list[torch.Tensor] = []
         for some in order.split(size * _BATCHES_SORTED_AT_ONCE):
             # The incomplete batch must not always be the longest texts.

@@ -4,7 +4,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 from collections.abc import Mapping, Sequence, Set
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -88,7 +88,7 @@ def _text(item: Any, index: int, name: str) -> str:
                 f"index {index}: use text.encode('utf-8', 'replace').decode()."
             ) from error
         return str(item)
-    if item is None or type(item).__name__ == "NAType" or item != item:
+    if _is_missing(item):
         raise ValueError(
             f"{name} must not hold missing texts. Got {item!r} at index {index}: drop "
             "the row or put an empty string."
@@ -97,6 +97,12 @@ def _text(item: Any, index: int, name: str) -> str:
         f"{name} must hold texts. Got {item!r} of type {type(item).__name__} at index "
         f"{index} instead."
     )
+
+
+def _is_missing(item: Any) -> bool:
+    if item is None or type(item).__name__ == "NAType":
+        return True
+    return isinstance(item, Real) and item != item
 
 
 def _pair(item: Any, index: int, name: str) -> tuple[str, str]:
@@ -142,6 +148,11 @@ def _frame_columns(frame: Any, text_columns: Any, name: str) -> list[Sequence]:
 
 
 def _array_columns(table: np.ndarray, text_columns: Any, name: str) -> list[Sequence]:
+    if table.ndim != 2:
+        raise ValueError(
+            f"{name} must be a sequence of texts or a table of them. Got shape "
+            f"{table.shape} instead."
+        )
     n_columns = table.shape[1]
     wanted = list(range(n_columns)) if text_columns is None else _wanted(text_columns)
     _check_number(wanted, text_columns, name)

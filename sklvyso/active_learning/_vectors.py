@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.preprocessing import MaxAbsScaler, Normalizer, StandardScaler
 from sklearn.utils import get_tags
@@ -91,7 +92,11 @@ class PoolVectors(LearnerState):
             self.scaler_ = scaler.fit(H)
 
     def _scaled(self, H: Any) -> Any:
-        return H if self.scaler_ is None else self.scaler_.transform(H)
+        if self.scaler_ is None:
+            return H
+        if sparse.issparse(H) and getattr(self.scaler_, "with_mean", False):
+            H = H.toarray()  # rows like those of the pool, stored in another way
+        return self.scaler_.transform(H)
 
     def _pool(self) -> Any:
         """Scaled vectors of the pool, kept until the learner is pickled."""

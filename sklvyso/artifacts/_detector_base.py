@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from sklvyso._arguments import read_array, untensored
 from sklvyso._validation import validate_data
 from sklvyso._versioned import VersionedEstimator
 from sklvyso.artifacts import _detector_fit as fitting
@@ -108,8 +109,9 @@ class DetectorState(VersionedEstimator, BaseEstimator):
                 if hasattr(self, "n_features_in_"):
                     del self.n_features_in_
             return frames
+        X = untensored("X", X)
         if not hasattr(X, "ndim"):
-            X = np.asarray(X)
+            X = read_array("X", X)
         if X.ndim > 2:
             X = _frames.stacked_frames(X, MIN_SIZE)
             _frames.check_float_range(X, self.value_range)
@@ -155,6 +157,7 @@ class DetectorState(VersionedEstimator, BaseEstimator):
                 "previous must be frames like X, or a list of them in which None "
                 f"stands for no frame. Got {type(previous).__name__} instead."
             )
+        previous = untensored("previous", previous)
         others = previous if is_list else self._read(previous, reset=False)
         if len(others) != len(frames):
             raise ValueError(
@@ -162,7 +165,10 @@ class DetectorState(VersionedEstimator, BaseEstimator):
                 f"in X. Got {len(others)}."
             )
         own = [_frames.load_frame(frame) for frame in frames]
-        before = [None if o is None else _frames.load_frame(o) for o in others]
+        before = [
+            None if o is None else _frames.check_frame(_frames.load_frame(o))
+            for o in others
+        ]
         for i, (frame, other) in enumerate(zip(own, before, strict=True)):
             if other is not None and np.shape(other) != frame.shape:
                 raise ValueError(

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from sklvyso._arguments import read_array, read_numbers
 from sklvyso._validation import check_array
 from sklvyso.artifacts._reading import read_image
 
@@ -32,7 +33,8 @@ _STRIP = 1 << 15
 def is_listed(X: Any) -> bool:
     """Say whether frames come one by one: a list of arrays or paths, or an iterator."""
     if isinstance(X, list | tuple) and len(X):
-        return isinstance(X[0], str | os.PathLike) or np.ndim(X[0]) >= 2
+        first = X[0]
+        return isinstance(first, str | os.PathLike) or read_array("X", first).ndim >= 2
     return isinstance(X, Iterator)
 
 
@@ -95,7 +97,9 @@ def check_size(shape: Sequence[int], min_size: int) -> None:
 
 def check_frame(frame: Any, min_size: int = 1) -> np.ndarray:
     """Return one frame as a finite array (H, W) or (H, W, C)."""
-    frame = np.asarray(frame)
+    frame = read_array("A frame", frame)
+    if frame.dtype.kind == "O":
+        frame = read_numbers("A frame", frame)
     has_channels = frame.ndim == 3 and frame.shape[2] in _CHANNELS
     if frame.dtype.kind not in "buif" or (frame.ndim != 2 and not has_channels):
         raise ValueError(

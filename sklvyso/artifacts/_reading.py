@@ -3,16 +3,19 @@
 # Authors: The sklvyso developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+import contextlib
 import glob
 import itertools
 import os
 import re
+import tokenize
 import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
+from sklvyso._images import decoding
 from sklvyso._optional import import_optional
 
 IMAGE_SUFFIXES = (
@@ -159,17 +162,36 @@ def _frames_of_files(files: list[str], on_error: str) -> Iterator[np.ndarray]:
         suffix = os.path.splitext(file)[1].lower()
         try:
             if suffix == ".npy":
-                array = np.load(file, mmap_mode="r", allow_pickle=False)
-                yield from _frames_of_array(array, file)
+                yield from _frames_of_array(_mapped(file), file)
             elif suffix in VIDEO_SUFFIXES:
                 yield from _video_frames(file)
             else:
                 yield from _image_frames(file)
-        except (ValueError, EOFError) as error:
+        except ValueError as error:
             if on_error == "raise":
                 raise
             if on_error == "warn":
                 warnings.warn(f"{error} It was passed over.", UserWarning, stacklevel=3)
+
+
+def _mapped(path: str) -> np.ndarray:
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (FileNotFoundError, PermissionError):
+        raise
+    except (
+        ValueError,
+        EOFError,
+        OSError,
+        SyntaxError,
+        TypeError,
+        OverflowError,
+        LookupError,
+        tokenize.TokenError,
+    ) as error:
+        raise ValueError(
+            f"{path} must be a whole .npy file of numbers. Got: {error}."
+        ) from error
 
 
 def _frames_of_array(array: np.ndarray, name: str) -> Iterator[np.ndarray]:
@@ -187,18 +209,15 @@ def _frames_of_array(array: np.ndarray, name: str) -> Iterator[np.ndarray]:
 def _image_frames(path: str) -> Iterator[np.ndarray]:
     from PIL import Image  # comes with scikit-image; needed for files only
 
-    try:
-        with Image.open(path) as image:
-            for i in range(getattr(image, "n_frames", 1)):
+    with contextlib.ExitStack() as stack:
+        with decoding(path):
+            image = stack.enter_context(Image.open(path))
+            n_frames = getattr(image, "n_frames", 1)
+        for i in range(n_frames):
+            with decoding(path):
                 image.seek(i)
-                yield _pixels(image)
-    # Pillow lets errors of all its decoders through.
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
-        raise ValueError(
-            f"{path} must be a complete image file. Got: {error}."
-        ) from error
+                frame = _pixels(image)
+            yield frame
 
 
 def _pixels(image: Any) -> np.ndarray:

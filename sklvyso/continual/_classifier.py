@@ -19,13 +19,16 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils.validation import check_is_fitted
 
+from sklvyso._arguments import check_sequence, is_integer, read_array
 from sklvyso._compat import Interval, StrOptions
+from sklvyso._validation import check_classification_targets
 from sklvyso._versioned import VersionedEstimator
 from sklvyso.continual._backbone import make_backbone, own_state, set_weights
 from sklvyso.continual._combination import Impression
 from sklvyso.continual._inputs import (
     check_groups,
     checked_rows,
+    is_one_name,
     rows_by_task,
     task_name,
     tasks_of_rows,
@@ -82,6 +85,9 @@ _PUBLISHED = (
 )
 # Score of classes that a task does not have.
 _FOREIGN = -1e9
+
+# What float32 still holds; a float would be cast to half-precision parameters.
+_LARGEST = np.float64(1e30)
 
 
 class ImpressLearnClassifier(ClassifierMixin, VersionedEstimator, BaseEstimator):
@@ -288,7 +294,7 @@ class ImpressLearnClassifier(ClassifierMixin, VersionedEstimator, BaseEstimator)
         "hidden_layer_sizes": ["array-like"],
         "module_params": [Mapping, None],
         "input_shape": [tuple, list, None],
-        "input_scale": [Interval(Real, 0, None, closed="neither"), None],
+        "input_scale": [Interval(Real, 0, _LARGEST, closed="right"), None],
         "n_impressions": [Interval(Integral, 1, None, closed="left")],
         "impressions": [StrOptions({"heterogeneous", "homogeneous", "random"})],
         "new_task": [StrOptions({"auto", "coefficients", "mask"})],
@@ -305,8 +311,8 @@ class ImpressLearnClassifier(ClassifierMixin, VersionedEstimator, BaseEstimator)
         "n_superfluous": [Interval(Integral, 0, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "coef_max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "lr": [Interval(Real, 0, None, closed="neither")],
-        "coef_lr": [Interval(Real, 0, None, closed="neither")],
+        "lr": [Interval(Real, 0, _LARGEST, closed="right")],
+        "coef_lr": [Interval(Real, 0, _LARGEST, closed="right")],
         "lr_schedule": [StrOptions({"cosine"}), dict, callable, None],
         "coef_l1": [Interval(Real, 0, None, closed="left")],
         "coef_weight_decay": [Interval(Real, 0, None, closed="left")],
@@ -619,17 +625,18 @@ class ImpressLearnClassifier(ClassifierMixin, VersionedEstimator, BaseEstimator)
             built["module"],
             torch_shape(self.input_shape_),
             self._n_logits,
-            tuple(built["hidden_layer_sizes"]),
+            check_sequence("hidden_layer_sizes", built["hidden_layer_sizes"]),
             built["module_params"],
             self.backbone_seed_,
             state,
         )
+        scale = built["input_scale"]
         device = _usable(self.device) if is_loading else resolve_device(self.device)
         self._backbone.to(device)
         self._runner = Runner(
             self._backbone,
             self.input_shape_,
-            built["input_scale"],
+            None if scale is None else float(scale),
             self.batch_size,
             device,
         )
@@ -859,9 +866,9 @@ class ImpressLearnClassifier(ClassifierMixin, VersionedEstimator, BaseEstimator)
         accuracy : float
             In [0, 1].
         """
-        return float(
-            accuracy_score(y, self.predict(X, task), sample_weight=sample_weight)
-        )
+        predicted = self.predict(X, task)
+        check_classification_targets(y)
+        return float(accuracy_score(y, predicted, sample_weight=sample_weight))
 
     def _rows_and_tasks(self, X, task, groups):
         """Return checked rows and the position of each one's task."""
@@ -869,7 +876,7 @@ class ImpressLearnClassifier(ClassifierMixin, VersionedEstimator, BaseEstimator)
         rows, _, task = checked_rows(self, X, None, task, reset=False, needs_y=False)
         if task is None:
             return rows, self._inferred(rows, groups)
-        if isinstance(task, str) or np.ndim(task) == 0:
+        if is_one_name(task):
             check_groups(groups, np.ones(1, dtype=bool))
             return rows, np.full(len(rows), self._position(task))
         names = tasks_of_rows(task, len(rows), None)
@@ -878,7 +885,7 @@ class ImpressLearnClassifier(ClassifierMixin, VersionedEstimator, BaseEstimator)
         check_groups(groups, positions >= 0)
         missing = np.flatnonzero(positions < 0)
         if len(missing):
-            own = None if groups is None else np.asarray(groups)[missing]
+            own = None if groups is None else read_array("groups", groups)[missing]
             positions[missing] = self._inferred(rows[missing], own)
         return rows, positions
 
@@ -957,7 +964,7 @@ class ImpressLearnClassifier(ClassifierMixin, VersionedEstimator, BaseEstimator)
             If there is no such impression.
         """
         check_is_fitted(self)
-        if impression not in range(self.n_impressions_):
+        if not is_integer(impression) or impression not in range(self.n_impressions_):
             raise ValueError(
                 "impression must be a position in impressions_, from 0 to "
                 f"{self.n_impressions_ - 1}. Got {impression!r} instead."
@@ -1051,7 +1058,12 @@ def _labels_of(y: np.ndarray, classes: np.ndarray | None) -> np.ndarray:
     found = unique_labels(y)
     if classes is None:
         return found
-    foreign = found[~np.isin(found, classes)]
+    try:
+        foreign = found[~np.isin(found, classes)]
+    except TypeError as error:
+        raise TypeError(
+            f"y must hold labels of the kind of classes={classes.tolist()}: {error}"
+        ) from error
     if len(foreign):
         raise ValueError(
             f"classes must hold all labels of y. Got {classes.tolist()}, but y has "

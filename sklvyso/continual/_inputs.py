@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
+from sklvyso._arguments import read_array, untensored
 from sklvyso._validation import check_array, check_classification_targets, validate_data
 from sklvyso.networks import as_rows, resolve_input_shape, take_column
 
@@ -106,7 +107,8 @@ def tasks_of_rows(task: Any, n_rows: int, default: Any) -> list[Any]:
     """
     if task is None:
         return [default] * n_rows
-    if isinstance(task, str | bytes) or np.ndim(task) == 0:
+    task = untensored("task", task)
+    if is_one_name(task):
         return [task_name(task)] * n_rows
     if hasattr(task, "to_numpy"):
         task = task.to_numpy()
@@ -117,6 +119,13 @@ def tasks_of_rows(task: Any, n_rows: int, default: Any) -> list[Any]:
             f"{np.shape(task)} instead."
         )
     return [task_name(value) for value in values]
+
+
+def is_one_name(task: Any) -> bool:
+    """Say whether this is one name, not one a row; ragged lists are neither."""
+    if isinstance(task, str | bytes):
+        return True
+    return (task if hasattr(task, "ndim") else read_array("task", task)).ndim == 0
 
 
 def task_name(value: Any) -> Any:

@@ -291,12 +291,13 @@ class Learner:
 
     def _trained(self, module, rows, key, label, *, lr, max_epochs, **options):
         settings = self.settings
+        scale = settings._built_with["input_scale"]
         net = module_net(
             module,
             input_shape=settings.input_shape_,
             n_outputs=settings._n_logits,
             device=self.device,
-            input_scale=settings._built_with["input_scale"],
+            input_scale=None if scale is None else float(scale),
             optimizer=settings.optimizer,
             lr=lr,
             batch_size=settings.batch_size,

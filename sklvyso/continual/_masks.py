@@ -17,6 +17,16 @@ import torch
 from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
+from sklvyso._arguments import (
+    is_choice,
+    is_integer,
+    is_sequence,
+    read_numbers,
+    shown,
+    untensored,
+)
+from sklvyso.networks import as_tensor
+
 MASK_MODES = ("topk_abs", "topk", "threshold")
 ALLOCATIONS = ("uniform", "erdos_renyi")
 # A product such as (1 - 0.9) * 10 is a hair below its integer.
@@ -74,6 +84,11 @@ def topk_mask(
         If ``mode`` is unknown, a density is missing or not in [0, 1], or scores are not
         finite.
 
+    See Also
+    --------
+    score_gradients : How scores learn.
+    combine_masks : Several masks at once.
+
     Notes
     -----
     "Sparsity" in the code of the papers is the fraction kept, our density.
@@ -94,13 +109,15 @@ def topk_mask(
     check_mode(mode)
     values: Any = None
     if isinstance(scores, torch.Tensor):
+        if scores.is_meta:
+            untensored("scores", scores)  # which says that it holds no data
+        _check_tensor("scores", scores)
         values = scores.detach()
         if values.dtype not in (torch.float32, torch.float64):
             values = values.float()
     is_tensor = values is not None
-    values = values if is_tensor else np.asarray(scores, dtype=float)
-    if not (torch.isfinite(values) if is_tensor else np.isfinite(values)).all():
-        raise ValueError("scores must be finite. Got NaN or infinity.")
+    values = values if is_tensor else read_numbers("scores", scores).astype(float)
+    _check_finite("scores", values)
     if mode == "threshold":
         return values >= 0
     if density is None:
@@ -134,6 +151,10 @@ def _kept(values: Any, density: float) -> Any:
     return kept
 
 
+# More than any machine holds, less than NumPy counts to.
+_MOST_WEIGHTS = 2**40
+
+
 def signed_kaiming_constant(
     shape: Sequence[int],
     *,
@@ -160,6 +181,11 @@ def signed_kaiming_constant(
     ValueError
         If the shape has fewer than two axes.
 
+    See Also
+    --------
+    topk_mask : Chooses among these weights.
+    combine_masks : Combines masks over them.
+
     References
     ----------
     .. [1] Ramanujan et al., "What's Hidden in a Randomly Weighted Neural Network?",
@@ -171,10 +197,16 @@ def signed_kaiming_constant(
     >>> abs(signed_kaiming_constant((3, 8), random_state=0)).max().item()
     0.5
     """
+    if not is_sequence(shape) or not all(map(is_integer, shape)):
+        raise TypeError(
+            "shape must be a sequence of ints, (out, in, ...). Got "
+            f"{shown(shape)} instead."
+        )
     sizes = tuple(int(size) for size in shape)
-    if len(sizes) < 2 or min(sizes) < 1:
+    if len(sizes) < 2 or min(sizes) < 1 or math.prod(sizes) > _MOST_WEIGHTS:
         raise ValueError(
-            "shape must have two axes or more, (out, in, ...), all >= 1. Got "
+            "shape must have two axes or more, (out, in, ...), all >= 1 and of at most "
+            "2**40 numbers in all. Got "
             f"{tuple(shape)} instead."
         )
     random = check_random_state(random_state)
@@ -253,6 +285,11 @@ def score_gradients(
         ``weight_grad * weight``, for kept and dropped entries alike; for ``"topk_abs"``
         times the sign of the score.
 
+    See Also
+    --------
+    topk_mask : The mask of the scores.
+    ImpressLearnClassifier : Trains by them.
+
     Examples
     --------
     >>> import numpy as np
@@ -261,11 +298,25 @@ def score_gradients(
     array([-2.,  2.])
     """
     check_mode(mode)
+    weight_grad = _numbers("weight_grad", weight_grad)
+    weight, scores = _numbers("weight", weight), _numbers("scores", scores)
+    _check_finite("scores", scores)
+    shapes = [tuple(array.shape) for array in (weight_grad, weight, scores)]
+    if len({*shapes}) > 1:
+        raise ValueError(
+            "weight_grad, weight and scores must have one shape. Got "
+            f"{', '.join(map(str, shapes))} instead."
+        )
+    if len({isinstance(a, torch.Tensor) for a in (weight_grad, weight, scores)}) > 1:
+        raise TypeError(
+            "weight_grad, weight and scores must be all arrays or all tensors."
+        )
     gradient = weight_grad * weight
     if mode != "topk_abs":
         return gradient
-    sign = torch.sign if isinstance(scores, torch.Tensor) else np.sign
-    return gradient * sign(scores)
+    if isinstance(scores, torch.Tensor):
+        return gradient * torch.sign(scores)
+    return gradient * np.sign(scores.astype(float))
 
 
 class StraightThrough(torch.autograd.Function):
@@ -307,6 +358,11 @@ def combine_masks(weight: Any, masks: Any, coef: ArrayLike) -> Any:
     ValueError
         If the numbers of masks and coefficients differ, or a mask has another shape.
 
+    See Also
+    --------
+    topk_mask : Makes a mask.
+    ImpressLearnClassifier : Learns masks and coefficients.
+
     Examples
     --------
     >>> import numpy as np
@@ -315,6 +371,20 @@ def combine_masks(weight: Any, masks: Any, coef: ArrayLike) -> Any:
     >>> combine_masks(np.array([[1.0, -2.0]]), masks, [0.5, 0.25])
     array([[ 0.75, -0.5 ]])
     """
+    weight = _numbers("weight", weight)
+    if not is_sequence(masks) or not len(masks):
+        raise TypeError(
+            f"masks must be a sequence of masks, one at least. Got {shown(masks)}."
+        )
+    masks = [_numbers(f"masks[{i}]", mask) for i, mask in enumerate(masks)]
+    if not isinstance(coef, torch.Tensor) or not isinstance(weight, torch.Tensor):
+        coef = read_numbers("coef", coef)
+    _check_finite("weight", weight)
+    _check_finite("coef", coef)
+    if np.ndim(coef) != 1:
+        raise ValueError(
+            f"coef must be one-dimensional. Got shape {tuple(np.shape(coef))} instead."
+        )
     if len(masks) != len(coef):  # type: ignore[arg-type]
         raise ValueError(
             "coef must have one number for each mask. Got "
@@ -328,13 +398,43 @@ def combine_masks(weight: Any, masks: Any, coef: ArrayLike) -> Any:
         )
     if isinstance(weight, torch.Tensor):
         weight = weight if weight.is_floating_point() else weight.float()
-        stacked = torch.stack([torch.as_tensor(mask) for mask in masks])
+        stacked = torch.stack(
+            [
+                mask if isinstance(mask, torch.Tensor) else as_tensor(mask)
+                for mask in masks
+            ]
+        )
         numbers = torch.as_tensor(coef, dtype=weight.dtype, device=weight.device)
         return weight * torch.tensordot(numbers, stacked.to(weight), dims=1)
-    values = np.asarray(weight)
-    values = values if values.dtype.kind == "f" else values.astype(float)
+    values = weight if weight.dtype.kind == "f" else weight.astype(float)
     numbers = np.asarray(coef, dtype=values.dtype)
-    return values * np.tensordot(numbers, np.asarray(masks, values.dtype), axes=1)
+    stacked = np.stack([untensored("masks", mask) for mask in masks])
+    return values * np.tensordot(numbers, stacked.astype(values.dtype), axes=1)
+
+
+def _check_tensor(name: str, values: torch.Tensor) -> None:
+    if values.layout is not torch.strided or values.is_complex():
+        raise TypeError(
+            f"{name} must be a dense tensor of real numbers. Got {values.dtype}, "
+            f"{values.layout} instead."
+        )
+
+
+def _numbers(name: str, values: Any) -> Any:
+    """Return a tensor as it is, anything else as an array of numbers."""
+    if isinstance(values, torch.Tensor):
+        _check_tensor(name, values)
+        return values
+    return read_numbers(name, values)
+
+
+def _check_finite(name: str, values: Any) -> None:
+    if isinstance(values, torch.Tensor):
+        is_finite = values.is_meta or bool(torch.isfinite(values).all())
+    else:
+        is_finite = bool(np.isfinite(values).all())
+    if not is_finite:
+        raise ValueError(f"{name} must be finite. Got NaN or infinity.")
 
 
 def layer_densities(
@@ -431,7 +531,7 @@ def kept_fractions(
 
 def check_mode(mode: Any) -> None:
     """Raise unless this is a way to select masks."""
-    if mode not in MASK_MODES:
+    if not is_choice(mode, MASK_MODES):
         raise ValueError(f"mode must be one of {list(MASK_MODES)}. Got {mode!r}.")
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,9 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
+from sklvyso._arguments import check_flag
 from sklvyso._compat import _MetadataRequester
+from sklvyso._validation import check_classification_targets
 from sklvyso.continual._inputs import rows_by_task, tasks_of_rows
 from sklvyso.networks import take_column
 
@@ -110,14 +113,16 @@ class TaskStratifiedKFold(_MetadataRequester):
         """
         if y is None:
             raise ValueError("y must be given: folds are stratified by it. Got None.")
+        check_classification_targets(y)
         labels = column_or_1d(y)
+        shuffle = check_flag("shuffle", self.shuffle)
         codes = self._task_codes(X, groups, task, len(labels))
         check_consistent_length(X, labels, codes)
         strata = np.unique(labels, return_inverse=True)[1] + codes * len(labels)
         folds = StratifiedKFold(
             self.n_splits,
-            shuffle=self.shuffle,
-            random_state=self.random_state if self.shuffle else None,
+            shuffle=shuffle,
+            random_state=self.random_state if shuffle else None,
         )
         yield from folds.split(np.zeros(len(labels)), strata)
 
@@ -215,7 +220,10 @@ class TaskScorer(_MetadataRequester):
         """
         predicted = estimator.predict(X) if task is None else estimator.predict(X, task)
         weight = {} if sample_weight is None else {"sample_weight": sample_weight}
-        return self.sign * self.metric(y, predicted, **weight, **self.kwargs)
+        score = self.metric(y, predicted, **weight, **self.kwargs)
+        if not isinstance(score, Real):
+            raise TypeError(f"metric must return a number. It returned {score!r}.")
+        return self.sign * float(score)
 
     def __call__(self, estimator: Any, X: Any, y_true: Any, **metadata: Any) -> float:
         """Return the score; see :meth:`score`."""
@@ -256,6 +264,11 @@ def task_scorer(
     TypeError
         If the metric cannot be called.
 
+    See Also
+    --------
+    TaskStratifiedKFold : Splits that keep tasks and classes.
+    ImpressLearnClassifier : What it scores.
+
     Examples
     --------
     >>> from sklearn.metrics import balanced_accuracy_score
@@ -268,4 +281,5 @@ def task_scorer(
             "metric must be a function of true and predicted labels, such as "
             f"accuracy_score. Got {metric!r} instead."
         )
-    return TaskScorer(metric, 1 if greater_is_better else -1, kwargs)
+    is_score = check_flag("greater_is_better", greater_is_better)
+    return TaskScorer(metric, 1 if is_score else -1, kwargs)

@@ -20,9 +20,18 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
+from sklvyso._arguments import (
+    is_choice,
+    is_integer,
+    is_sequence,
+    read_array,
+    read_numbers,
+    shown,
+)
 from sklvyso.continual._backbone import Backbone, set_weights
 from sklvyso.continual._combination import MaskProducts, mask_products
 from sklvyso.continual._masks import pack_mask
+from sklvyso.networks import as_tensor
 
 INFERENCE_METHODS = ("exhaustive", "one_shot", "binary")
 OBJECTIVES = ("entropy", "superfluous")
@@ -315,6 +324,10 @@ def infer_task(
     ValueError
         If an argument is unknown or shapes do not fit.
 
+    See Also
+    --------
+    ImpressLearnClassifier : Its ``predict_task``.
+
     Notes
     -----
     For tasks that are combinations the rule is ours: with shares p the weights are
@@ -348,19 +361,25 @@ def infer_task(
     packed = _packed(masks, backbone.shapes)
     n_layers = len(backbone.weights)
     numbers = np.eye(len(packed))[:, None].repeat(n_layers, 1) if coef is None else coef
-    numbers = np.asarray(numbers, dtype=np.float64)
+    numbers = read_numbers("coef", numbers).astype(np.float64)
     if numbers.ndim != 3 or numbers.shape[1:] != (n_layers, len(packed)):
         raise ValueError(
             f"coef must have shape (n_tasks, {n_layers}, {len(packed)}): tasks, "
             f"layers, masks. Got {numbers.shape} instead."
         )
-    rows = torch.as_tensor(np.asarray(X), dtype=backbone.weights[0].dtype)
-    if not len(rows) or not torch.isfinite(rows).all():
+    if not np.isfinite(numbers).all():
+        raise ValueError("coef must be finite. Got NaN or infinity.")
+    if n_real is not None and (not is_integer(n_real) or n_real < 1):
+        raise ValueError(f"n_real must be an int >= 1 or None. Got {shown(n_real)}.")
+    rows = as_tensor(read_numbers("X", X)).to(backbone.weights[0].dtype)
+    if not rows.ndim or not len(rows) or not torch.isfinite(rows).all():
         raise ValueError("X must hold rows of finite numbers.")
     codes = group_codes(groups, len(rows))
     products = mask_products(backbone.weights, packed)
     batches = rows.split(GRADIENT_BATCH)
     superposition = Superposition(backbone, products)
+    set_weights(superposition.layers, [part.weight for part in products])
+    _check_module(superposition.module, rows[:1])
     if method == "exhaustive":
         values = np.zeros((int(codes.max()) + 1, len(numbers)))
         for t, own in enumerate(torch.as_tensor(numbers).to(rows.dtype)):
@@ -384,6 +403,23 @@ def infer_task(
     return found[codes]
 
 
+def _check_module(module: nn.Module, row: Tensor) -> None:
+    """Send a row through the module, whose own errors speak of matrices."""
+    try:
+        with torch.no_grad():
+            logits = module(row)
+    except (RuntimeError, TypeError, ValueError, IndexError) as error:
+        raise ValueError(
+            f"module could not process samples of X of shape {tuple(row.shape[1:])}: "
+            f"{error}"
+        ) from error
+    if not isinstance(logits, Tensor) or logits.ndim != 2:
+        raise ValueError(
+            "module must give logits of shape (n, n_outputs) for the rows of X. Got "
+            f"{tuple(getattr(logits, 'shape', ()))} for one row."
+        )
+
+
 def group_codes(groups: ArrayLike | None, n_rows: int) -> np.ndarray:
     """Return the position of each row's group; each row its own without groups.
 
@@ -401,7 +437,7 @@ def group_codes(groups: ArrayLike | None, n_rows: int) -> np.ndarray:
     """
     if groups is None:
         return np.arange(n_rows)
-    labels = np.asarray(groups)
+    labels = read_array("groups", groups)
     if labels.shape != (n_rows,):
         raise ValueError(
             f"groups must have one label for each of the {n_rows} rows. Got shape "
@@ -409,17 +445,25 @@ def group_codes(groups: ArrayLike | None, n_rows: int) -> np.ndarray:
         )
     if labels.dtype.kind == "O":
         places: dict[Any, int] = {}
-        codes = [places.setdefault(label, len(places)) for label in labels.tolist()]
+        try:
+            codes = [places.setdefault(label, len(places)) for label in labels.tolist()]
+        except TypeError as error:
+            raise TypeError(f"groups must be hashable labels: {error}") from error
         return np.array(codes)
     return np.unique(labels, return_inverse=True)[1]
 
 
 def _packed(masks, shapes) -> list[list[np.ndarray]]:
+    if not is_sequence(masks) or not all(map(is_sequence, masks)):
+        raise TypeError(
+            "masks must be a sequence of impressions, each a sequence of masks. Got "
+            f"{shown(masks)} instead."
+        )
     if not len(masks):
         raise ValueError("masks must hold the masks of one impression or more.")
     packed = []
     for one in masks:
-        arrays = [np.asarray(mask).astype(bool) for mask in one]
+        arrays = [read_numbers("masks", mask).astype(bool) for mask in one]
         if [array.shape for array in arrays] != list(shapes):
             raise ValueError(
                 f"masks must have the shapes of the weights, {list(shapes)}. Got "
@@ -430,5 +474,5 @@ def _packed(masks, shapes) -> list[list[np.ndarray]]:
 
 
 def _check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
-    if value not in choices:
+    if not is_choice(value, choices):
         raise ValueError(f"{name} must be one of {list(choices)}. Got {value!r}.")

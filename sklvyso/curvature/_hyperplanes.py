@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse.linalg import LinearOperator
 
+from sklvyso._arguments import is_choice, read_numbers
 from sklvyso.curvature._trace import (
     as_operator,
     block_columns,
-    check_finite,
     check_integer,
+    check_size,
     check_symmetric,
     products,
     random_generator,
@@ -82,9 +83,9 @@ def random_directions(
            [0., 1., 0.],
            [0., 0., 1.]])
     """
-    check_integer("n_parameters", n_parameters, 1)
+    check_integer("n_parameters", n_parameters, 1, most=_LARGEST_SIZE)
     _check_dimension(dimension, n_parameters)
-    if kind not in ("gaussian", "sparse"):
+    if not is_choice(kind, ("gaussian", "sparse")):
         raise ValueError(f"kind must be 'gaussian' or 'sparse'. Got {kind!r} instead.")
     random = random_generator(random_state)
     draw = _gaussian_directions if kind == "gaussian" else _sparse_directions
@@ -149,14 +150,14 @@ def project_operator(
            [0., 2.]])
     """
     operator = as_operator(operator)
-    basis = np.asarray(directions, dtype=np.float64)
-    if basis.ndim != 2 or len(basis) != operator.shape[0]:
+    basis = read_numbers("directions", directions).astype(np.float64)
+    if basis.ndim != 2 or len(basis) != operator.shape[0] or not basis.size:
         raise ValueError(
             f"directions must have shape ({operator.shape[0]}, d), a column a "
             f"direction. Got {basis.shape} instead."
         )
     _check_dimension(basis.shape[1], len(basis))
-    check_finite("directions", basis)
+    check_size("directions", basis)
     projected = np.empty((basis.shape[1], basis.shape[1]))
     step = block_columns(len(basis))
     for start in range(0, basis.shape[1], step):
@@ -206,7 +207,8 @@ def projected_curvature(curvature: ArrayLike, dimension: int) -> Any:
     4.05
     """
     check_integer("dimension", dimension, 1)
-    full = np.asarray(curvature, dtype=np.float64)
+    dimension = float(dimension)
+    full = read_numbers("curvature", curvature).astype(np.float64)
     with np.errstate(over="ignore"):  # of next to nothing, whose sine is 0
         slope = np.sqrt(dimension + 1) / np.where(full == 0, 1.0, full)
     return _plain(np.sqrt(dimension) * np.sign(full) / np.hypot(1.0, slope))
@@ -251,8 +253,10 @@ def full_space_curvature(projected_curvature: ArrayLike, dimension: int) -> Any:
     4.99
     """
     check_integer("dimension", dimension, 1)
-    part = np.asarray(projected_curvature, dtype=np.float64) / np.sqrt(dimension)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    dimension = float(dimension)
+    part = read_numbers("projected_curvature", projected_curvature).astype(np.float64)
+    part = part / np.sqrt(dimension)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         full = part * np.sqrt(dimension + 1) / np.sqrt((1 - part) * (1 + part))
     return _plain(full)
 
@@ -260,6 +264,10 @@ def full_space_curvature(projected_curvature: ArrayLike, dimension: int) -> Any:
 def _plain(values: Any) -> Any:
     """Return an array as it is, one without dimensions as a float."""
     return values if np.ndim(values) else float(values)
+
+
+# What NumPy counts with.
+_LARGEST_SIZE = 2**40
 
 
 def _check_dimension(dimension: Any, n_parameters: int) -> None:

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import nn
 
+from sklvyso._arguments import is_real, read_numbers, shown
 from sklvyso.curvature import _exact
 from sklvyso.curvature._hyperplanes import project_operator
 from sklvyso.curvature._norms import curvature_of_samples
@@ -54,6 +55,11 @@ def gamma_statistic(proba: ArrayLike) -> float:
     ValueError
         If ``proba`` is not two-dimensional, finite and in [0, 1].
 
+    See Also
+    --------
+    expected_g_curvature : Curvature that it predicts.
+    GoldilocksProbe : Measures it at each scale.
+
     Notes
     -----
     The diagonal of M is computed as minus the sum of the rest of its row, so that
@@ -71,7 +77,7 @@ def gamma_statistic(proba: ArrayLike) -> float:
     >>> round(gamma_statistic(np.full((5, 10), 0.1)), 6)
     3.0
     """
-    values = np.asarray(proba, dtype=np.float64)
+    values = read_numbers("proba", proba).astype(np.float64)
     if values.ndim != 2 or not values.size:
         raise ValueError(
             "proba must have one row of probabilities for each sample. Got shape "
@@ -86,6 +92,10 @@ def gamma_statistic(proba: ArrayLike) -> float:
     if not scale:
         return 0.0
     return float(np.trace(M / scale) / np.linalg.norm(M / scale))
+
+
+# Squares of more leave float64.
+_LARGEST = 1e100
 
 
 def expected_g_curvature(
@@ -112,6 +122,11 @@ def expected_g_curvature(
         ``sqrt(d) (vE + vC) / sqrt(vE^2 + 2 vE vC + d vC^2 / gamma^2)``; 0 where
         ``gamma`` is below 1, NaN where both variances are 0.
 
+    See Also
+    --------
+    positive_curvature : Measured on an operator.
+    gamma_statistic : The other closed form.
+
     Notes
     -----
     A rough model: it gives the trend, not the level.
@@ -122,11 +137,20 @@ def expected_g_curvature(
     >>> expected_g_curvature(0.0, 1.0, gamma=3.0, dimension=100)
     10.0
     """
-    if min(mean_variance, noise_variance, gamma) < 0 or dimension < 1:
-        raise ValueError(
-            "variances and gamma must be >= 0 and dimension >= 1. Got "
-            f"{(mean_variance, noise_variance, gamma, dimension)} instead."
-        )
+    given = {
+        "mean_variance": mean_variance,
+        "noise_variance": noise_variance,
+        "gamma": gamma,
+        "dimension": dimension,
+    }
+    for name, value in given.items():
+        least = 1 if name == "dimension" else 0
+        if not is_real(value) or not least <= float(value) <= _LARGEST:
+            raise ValueError(
+                f"{name} must be a number from {least} to {_LARGEST:g}. Got "
+                f"{shown(value)} instead."
+            )
+    mean_variance, noise_variance, gamma, dimension = map(float, given.values())
     if gamma < 1:
         return 0.0
     spread = noise_variance**2 + 2 * noise_variance * mean_variance
@@ -158,6 +182,11 @@ def scale_parameters(module: nn.Module, alpha: float) -> nn.Module:
     ValueError
         If ``alpha`` is no finite number.
 
+    See Also
+    --------
+    GoldilocksProbe : Measures over a range of scales.
+    HessianOperator : Curvature of the copy.
+
     Examples
     --------
     >>> import torch
@@ -167,6 +196,8 @@ def scale_parameters(module: nn.Module, alpha: float) -> nn.Module:
     >>> bool((scaled.weight == 2 * layer.weight).all())
     True
     """
+    if not isinstance(module, nn.Module):
+        raise TypeError(f"module must be a torch.nn.Module. Got {shown(module)}.")
     is_number = isinstance(alpha, Real) and not isinstance(alpha, bool)
     if not is_number or not math.isfinite(alpha):
         raise ValueError(f"alpha must be a finite number. Got {alpha!r} instead.")

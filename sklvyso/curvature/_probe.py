@@ -518,7 +518,7 @@ class GoldilocksProbe(TransformerMixin, VersionedEstimator, BaseEstimator):
                         batch_size=self.batch_size,
                         method=self.method,
                         n_probes=self.n_probes,
-                        n_eigenvalues=self.n_eigenvalues,
+                        n_eigenvalues=int(self.n_eigenvalues),
                         density_steps=self.density_steps,
                         directions=directions,
                         random=rng,
@@ -544,9 +544,14 @@ class GoldilocksProbe(TransformerMixin, VersionedEstimator, BaseEstimator):
         else:
             names = parameter_names(module, self.params)
             count = sum(named[name].numel() for name in names)
+        if self.projection > count:
+            raise ValueError(
+                f"projection must be at most {count}, the number of parameters. Got "
+                f"{self.projection} instead."
+            )
         return [
             random_directions(
-                count, self.projection, kind=self.projection_kind, random_state=rng
+                count, int(self.projection), kind=self.projection_kind, random_state=rng
             )
             for _ in range(self.n_projections)
         ]
@@ -607,7 +612,7 @@ class GoldilocksProbe(TransformerMixin, VersionedEstimator, BaseEstimator):
         self.scales_ = scales
         rows = [average(same) for same in zip(*sweeps, strict=True)]
         self.results_ = {"scale": scales} | table(rows)
-        shape = len(scales), self.n_eigenvalues
+        shape = len(scales), int(self.n_eigenvalues)
         for name in ("eigenvalues", "ritz_residuals"):
             values = [row.get(name, ()) for row in rows]
             setattr(self, f"{name}_", np.array(values, dtype=float).reshape(shape))

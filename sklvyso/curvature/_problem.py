@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 import copy
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from numbers import Integral, Real
 from typing import Any
 
@@ -16,6 +15,9 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from sklvyso._arguments import is_choice, is_integer, read_array, read_numbers, shown
+from sklvyso.networks import as_tensor
 
 _BATCH = 512  # rows whose graph is built at once
 REDUCTIONS = ("mean", "sum")
@@ -110,7 +112,10 @@ class Problem:
 
     def _rows(self, X: Any) -> Tensor:
         try:
-            rows = X if isinstance(X, Tensor) else torch.tensor(np.asarray(X))
+            if isinstance(X, Tensor) and not X.is_meta and X.layout is torch.strided:
+                rows = X
+            else:
+                rows = as_tensor(read_numbers("X", X)).clone()
         except (TypeError, ValueError) as error:
             raise TypeError(f"X must hold numbers: {error}") from error
         if rows.ndim < 1 or len(rows) == 0:
@@ -250,9 +255,17 @@ def parameter_names(module: nn.Module, params: str | Sequence[str] | None) -> li
                 "some with params."
             )
         return names
-    wanted = [params] if isinstance(params, str) else list(params)
+    wanted = [params] if isinstance(params, str) else params
+    is_single = getattr(wanted, "ndim", 1) == 0
+    if not isinstance(wanted, Iterable) or isinstance(wanted, bytes) or is_single:
+        raise TypeError(f"params must be a list of names. Got {shown(params)} instead.")
+    wanted = [*wanted]
     chosen = set()
     for entry in wanted:
+        if not isinstance(entry, str):
+            raise TypeError(
+                f"params must be a list of names. Got the entry {shown(entry)} instead."
+            )
         own = {n for n in named if n == entry or n.startswith(f"{entry}.")}
         if not own:
             raise ValueError(
@@ -275,8 +288,15 @@ def _copied(module: nn.Module) -> nn.Module:
         ) from error
 
 
+def _is_index(value: Any) -> bool:
+    return is_integer(value) and abs(value) < 2**63
+
+
 def _outputs(y: ArrayLike, n_rows: int, n_outputs: int) -> Tensor:
-    values = y.detach().cpu().numpy() if isinstance(y, Tensor) else np.asarray(y)
+    values = read_array("y", y)
+    # 2**63 and more stay objects, which are refused below.
+    if values.dtype.kind == "O" and all(_is_index(value) for value in values.flat):
+        values = values.astype(np.int64)
     if values.shape != (n_rows,):
         raise ValueError(
             f"y must have one entry for each of the {n_rows} rows of X. Got shape "
@@ -302,9 +322,10 @@ def _check_settings(module, temperature, batch_size, reduction) -> None:
             "pass net.module_ of a fitted network."
         )
     is_number = isinstance(temperature, Real) and not isinstance(temperature, bool)
-    if not is_number or not 0 < float(temperature) < math.inf:
+    if not is_number or not 1e-100 <= float(temperature) <= 1e100:
         raise ValueError(
-            f"temperature must be a finite number > 0. Got {temperature!r} instead."
+            "temperature must be a finite number > 0, whose square float64 holds. Got "
+            f"{temperature!r} instead."
         )
     if batch_size is not None and (
         not isinstance(batch_size, Integral)
@@ -314,7 +335,7 @@ def _check_settings(module, temperature, batch_size, reduction) -> None:
         raise ValueError(
             f"batch_size must be an int >= 1 or None. Got {batch_size!r} instead."
         )
-    if reduction not in REDUCTIONS:
+    if not is_choice(reduction, tuple(REDUCTIONS)):
         raise ValueError(
             f"reduction must be one of {list(REDUCTIONS)}. Got {reduction!r} instead."
         )

@@ -16,11 +16,13 @@ from numpy.typing import ArrayLike
 from scipy.sparse.linalg import LinearOperator
 from sklearn.exceptions import ConvergenceWarning
 
+from sklvyso._arguments import check_flag, is_choice, read_numbers
 from sklvyso.curvature._lanczos import ORDERS, KrylovBasis, leading_pairs
 from sklvyso.curvature._trace import (
     as_operator,
     check_finite,
     check_integer,
+    check_size,
     dense_matrix,
     random_generator,
 )
@@ -98,6 +100,11 @@ def eigenvalues(
     ConvergenceWarning
         If values have not converged within `max_steps`; the residuals tell which.
 
+    See Also
+    --------
+    spectral_density : The whole spectrum, approximately.
+    HessianOperator : What it measures.
+
     Notes
     -----
     Up to 500 rows, and for a fifth of all eigenvalues or more (up to 5000 rows), the
@@ -127,6 +134,8 @@ def eigenvalues(
     >>> eigenvalues(operator, 3, random_state=0)[0].round(4)
     array([1.    , 0.5   , 0.3333])
     """
+    return_vectors = check_flag("return_vectors", return_vectors)
+    check_copies = check_flag("check_copies", check_copies)
     operator = as_operator(operator)
     n = operator.shape[0]
     _check_eigenvalues(k, n, which, tol, max_steps)
@@ -306,6 +315,11 @@ def density_curve(
     ValueError
         If an argument is not finite or out of range, or shapes differ.
 
+    See Also
+    --------
+    spectral_density : Nodes and weights to smooth.
+    sklvyso.plotting.CurvatureDisplay : Draws it.
+
     Examples
     --------
     >>> import numpy as np
@@ -324,14 +338,19 @@ def density_curve(
         ends = centres.min() - 4 * width, centres.max() + 4 * width
         points = np.linspace(*ends, n_points)
     else:
-        points = np.asarray(grid, dtype=np.float64)
+        points = read_numbers("grid", grid).astype(np.float64)
         check_finite("grid", points)
     density = np.zeros(points.shape)
     for start in range(0, len(centres), 512):
         part = slice(start, start + 512)
-        distances = (points[..., None] - centres[part]) / width
-        density += np.exp(-(distances**2) / 2) @ shares[part]
-    return points, density / (width * np.sqrt(2 * np.pi))
+        with np.errstate(over="ignore"):  # far away, where the density is 0
+            distances = (points[..., None] - centres[part]) / width
+            density += np.exp(-(distances**2) / 2) @ shares[part]
+    if width < np.finfo(np.float64).tiny:
+        raise ValueError(
+            f"sigma must be a normal number of float64. Got {width!r} instead."
+        )
+    return points, density / width / np.sqrt(2 * np.pi)
 
 
 def fraction_positive(
@@ -365,6 +384,11 @@ def fraction_positive(
     ValueError
         If an argument is empty, not finite or out of range, or shapes differ.
 
+    See Also
+    --------
+    positive_curvature : Trace over Frobenius norm.
+    spectral_density : What it integrates.
+
     Examples
     --------
     >>> from sklvyso.curvature import fraction_positive
@@ -376,7 +400,8 @@ def fraction_positive(
     checked, shares = _check_nodes("values", values, counted)
     if tolerance is None:
         tolerance = 1e-5 if is_single else 1e-10
-    bar = _check_number("tolerance", tolerance) * abs(checked).max()
+    # More than all of it is all of it, and does not overflow.
+    bar = min(_check_number("tolerance", tolerance), 2.0) * abs(checked).max()
     masks = checked > bar, checked < -bar, abs(checked) <= bar
     positive, negative, zero = (shares[mask].sum().item() for mask in masks)
     return SignCounts(
@@ -385,13 +410,14 @@ def fraction_positive(
 
 
 def _check_nodes(name, values, weights) -> tuple[np.ndarray, np.ndarray]:
-    checked, shares = np.asarray(values, dtype=np.float64), np.asarray(weights)
+    checked = read_numbers(name, values).astype(np.float64)
+    shares = read_numbers("weights", weights)
     if checked.ndim != 1 or checked.shape != shares.shape or not len(checked):
         raise ValueError(
             f"{name} and weights must be one-dimensional, of the same length >= 1. Got "
             f"shapes {checked.shape} and {shares.shape} instead."
         )
-    check_finite(name, checked)
+    check_size(name, checked)
     if not (shares >= 0).all() or not 0 < shares.sum() < np.inf:  # NaN fails too
         raise ValueError(
             "weights must be finite, >= 0 and not all 0. Got weights from "
@@ -413,7 +439,7 @@ def _check_eigenvalues(k, n, which, tol, max_steps) -> None:
     check_integer("k", k, 1)
     if k > n:
         raise ValueError(f"k must be at most {n}, the number of rows. Got {k} instead.")
-    if which not in ORDERS:
+    if not is_choice(which, tuple(ORDERS)):
         raise ValueError(f"which must be 'LA', 'SA' or 'LM'. Got {which!r} instead.")
     _check_number("tol", tol)
     if max_steps is not None:

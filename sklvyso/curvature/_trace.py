@@ -16,6 +16,8 @@ from scipy.sparse import csr_array, issparse
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 from sklearn.utils import check_random_state
 
+from sklvyso._arguments import is_choice, is_integer, read_array, read_numbers
+
 # Up to here P products are cheap enough to write the matrix down.
 DENSE_LIMIT = 2000
 # Columns of one product, fewer where they would take more than BLOCK_BYTES.
@@ -241,7 +243,11 @@ def as_operator(operator: Any) -> LinearOperator:
 
 
 def _symmetric_matrix(values: Any) -> Any:
-    matrix = values if issparse(values) else np.asarray(values)
+    matrix = values
+    if not issparse(values):
+        matrix = read_array("operator", values)
+        if matrix.dtype.kind == "O":
+            matrix = read_numbers("operator", values)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.shape[0]:
         raise ValueError(
             "operator must be square, with one row or more. Got shape "
@@ -254,7 +260,7 @@ def _symmetric_matrix(values: Any) -> Any:
         csr_array(matrix, dtype=float) if issparse(matrix) else matrix.astype(float)
     )
     entries: Any = matrix.data if issparse(matrix) else matrix
-    check_finite("Entries of operator", entries)
+    check_size("Entries of operator", entries)
     check_symmetric(abs(matrix - matrix.T).max(), abs(matrix).max())
     return matrix
 
@@ -262,6 +268,10 @@ def _symmetric_matrix(values: Any) -> Any:
 def _check_real(dtype: Any) -> None:
     if dtype is not None and np.issubdtype(dtype, np.complexfloating):
         raise ValueError(f"operator must be real. Got dtype {dtype} instead.")
+
+
+# Squares of more leave float64, and so do sums of squares.
+_LARGEST = 1e150
 
 
 def check_finite(what: str, values: np.ndarray) -> None:
@@ -282,15 +292,29 @@ def check_symmetric(difference: float, size: float) -> None:
 
 def check_method(method: str, methods: Any) -> None:
     """Raise unless the method is one of those."""
-    if method not in tuple(methods):
+    if not is_choice(method, tuple(methods)):
         names = ", ".join(repr(name) for name in methods)
         raise ValueError(f"method must be one of {names}. Got {method!r} instead.")
 
 
-def check_integer(name: str, value: Any, least: int, where: str = "") -> None:
+def check_size(what: str, values: np.ndarray) -> None:
+    """Raise unless float64 holds the squares of all values."""
+    check_finite(what, values)
+    largest = abs(values).max(initial=0.0)
+    if largest > _LARGEST:
+        raise ValueError(
+            f"{what} must be at most {_LARGEST:g}, so that float64 holds the squares. "
+            f"Got {largest} instead."
+        )
+
+
+def check_integer(
+    name: str, value: Any, least: int, where: str = "", most: int | None = None
+) -> None:
     """Raise unless the value is an integer of at least so much."""
-    is_integer = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not is_integer or value < least:
+    if most is not None and is_integer(value) and value > most:
+        raise ValueError(f"{name} must be at most {most}. Got {value!r} instead.")
+    if not is_integer(value) or value < least:
         raise ValueError(
             f"{name} must be an integer >= {least}{where}. Got {value!r} instead."
         )

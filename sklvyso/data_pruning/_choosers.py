@@ -180,6 +180,11 @@ def coverage_selection(
     ValueError
         If an argument is out of range.
 
+    See Also
+    --------
+    DRoPSampler : Takes it by the name ``"ccs"``.
+    area_under_margin : The scores that it covers evenly.
+
     Notes
     -----
     The strata are visited from the smallest to the largest; each gives its rows, at

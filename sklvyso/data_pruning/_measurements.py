@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 import tempfile
+import tokenize
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -177,7 +180,19 @@ def load(path: str | os.PathLike) -> Measurements:
         about = json.loads(str(arrays.pop("about")))
         if about["format"] == _FORMAT:
             return _from_arrays(about, arrays)
-    except (zipfile.BadZipFile, EOFError, LookupError, ValueError, TypeError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        LookupError,
+        NotImplementedError,  # of a way to compress that there is none
+        RuntimeError,  # of an archive that asks for a password
+        SyntaxError,
+        TypeError,
+        ValueError,
+        struct.error,
+        tokenize.TokenError,
+    ) as error:
         raise ValueError(
             f"path must name a file that DRoPSampler.save wrote. {os.fspath(path)!r} "
             f"is none, or is damaged: {error!r}"

@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from sklvyso._arguments import is_sequence, shown, untensored
 from sklvyso._compat import (
     HasMethods,
     Interval,
@@ -736,13 +737,20 @@ class DRoPSampler(VersionedEstimator, BaseSampler):
                 f"X must have the {n_columns} columns of the fit. Got "
                 f"{math.prod(shape[1:])} instead."
             )
+        X = untensored("X", X)
+        n_rows = shape[0] if shape else len(X) if is_sequence(X) else None
+        if n_rows != len(measured.codes):
+            raise ValueError(
+                f"X must hold the {len(measured.codes)} rows of the fit. Got "
+                f"{shown(X) if n_rows is None else f'{n_rows} rows'} instead."
+            )
         labels = _inputs.as_labels(y)
         if len(labels) != len(measured.codes):
             raise ValueError(
                 f"X and y must be the {len(measured.codes)} rows of the fit. Got "
                 f"{len(labels)} labels instead."
             )
-        if not np.array_equal(labels, measured.y):
+        if labels.dtype.names or not np.array_equal(labels, measured.y):
             raise ValueError(
                 "X and y must be the rows of the fit, in its order. Got other labels: "
                 "use fit_resample for other rows."

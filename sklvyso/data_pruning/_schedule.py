@@ -41,6 +41,11 @@ def scaled_max_epochs(max_epochs: int, n_selected: int, n_total: int) -> int:
     ValueError
         If an argument is not an integer in its range.
 
+    See Also
+    --------
+    DRoPSampler : Prunes the rows.
+    pruning_sizes : Sizes of pruning in steps.
+
     References
     ----------
     .. [1] Vysogorets, Ahuja, Kempe, "DRoP: Distributionally Robust Data Pruning", ICLR

@@ -136,6 +136,11 @@ def prototype_distance(Z: ArrayLike, y: ArrayLike) -> np.ndarray:
     ValueError
         If ``Z`` is not a finite matrix or the lengths differ.
 
+    See Also
+    --------
+    sklvyso.selection.k_center_greedy : Rows far from each other.
+    DRoPSampler : Takes it by the name ``"prototype"``.
+
     Notes
     -----
     ``||z_i - mean(z_j : y_j = y_i)||``, the supervised prototypes that [1]_ compares
@@ -222,6 +227,11 @@ def forgetting_events(
     ValueError
         If ``correct`` is not a matrix of truth values with an epoch at least.
 
+    See Also
+    --------
+    record_training_dynamics : Records right and wrong answers.
+    DRoPSampler : Takes it by the name ``"forgetting"``.
+
     Notes
     -----
     ``sum_t correct[t] and not correct[t + 1]``. The paper looks at a row when its batch
@@ -293,6 +303,11 @@ def dynamic_uncertainty(p_true: ArrayLike, window: int = 10) -> np.ndarray:
     ValueError
         If ``window`` is out of range or ``p_true`` holds no probabilities.
 
+    See Also
+    --------
+    record_training_dynamics : Records the probabilities.
+    DRoPSampler : Takes it by name.
+
     Notes
     -----
     The mean over all ``n_epochs - window + 1`` full windows of the sample standard
@@ -356,6 +371,12 @@ def area_under_margin(logits: ArrayLike, y: ArrayLike) -> np.ndarray:
         of them.
     TypeError
         If ``y`` holds no integers.
+
+    See Also
+    --------
+    record_training_dynamics : Records the logits.
+    forgetting_events : Of the same records.
+    DRoPSampler : Takes it by the name ``"aum"``.
 
     Notes
     -----

@@ -183,6 +183,12 @@ def record_training_dynamics(
     ValueError
         If it held out rows.
 
+    See Also
+    --------
+    forgetting_events : Right answers that became wrong.
+    dynamic_uncertainty : Spread of the label's probability.
+    area_under_margin : Mean margin over epochs.
+
     References
     ----------
     .. [1] Toneva et al., "An Empirical Study of Example Forgetting during Deep Neural

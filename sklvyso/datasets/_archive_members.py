@@ -93,7 +93,10 @@ def read_images(
                 f"{name} instead."
             )
         images[row_of[name]] = image
-    assert images is not None
+    if images is None:
+        raise ValueError(
+            f"classes and n_per_class must leave an image of {path}. Got none."
+        )
     return images
 
 

@@ -11,13 +11,14 @@ import scipy.linalg
 from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
+from sklvyso._arguments import LARGEST_SIZE, read_array, read_numbers
 from sklvyso._compat import Interval, validate_params
 
 
 @validate_params(
     {
-        "n_samples": [Interval(Integral, 1, None, closed="left"), "array-like"],
-        "n_features": [Interval(Integral, 1, None, closed="left")],
+        "n_samples": [Interval(Integral, 1, LARGEST_SIZE, closed="both"), "array-like"],
+        "n_features": [Interval(Integral, 1, LARGEST_SIZE, closed="both")],
         "centers": ["array-like", None],
         "separation": [Interval(Real, 0, None, closed="left")],
         "sigmas": ["array-like"],
@@ -142,7 +143,7 @@ def make_class_difficulty_blobs(
 
 def _numbers(name: str, values: ArrayLike) -> np.ndarray:
     try:
-        numbers = np.asarray(values, dtype=np.float64)
+        numbers = read_numbers(name, values).astype(np.float64)
     except (TypeError, ValueError):
         numbers = np.array([np.nan])
     if not np.isfinite(numbers).all():
@@ -155,7 +156,7 @@ def _class_counts(
 ) -> np.ndarray:
     """Rows of each class: as given, or by largest remainder."""
     if not isinstance(n_samples, Integral):
-        counts = np.asarray(n_samples)
+        counts = read_array("n_samples", n_samples)
         is_count = counts.shape == (n_classes,) and counts.dtype.kind in "iu"
         if not is_count or counts.min() < 0 or not counts.any() or weights is not None:
             raise ValueError(

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
+from sklvyso._arguments import check_sequence, shown
 from sklvyso._compat import Interval, validate_params
+from sklvyso._images import decoding
 from sklvyso.datasets._home import get_data_home
 
 _FOLDER = "game_frames"
@@ -103,7 +105,12 @@ def load_game_frames(
             "environment variable SKLVYSO_DATA, to the folder that holds it."
         )
     known = sorted(n for n in os.listdir(home) if os.path.isdir(os.path.join(home, n)))
-    chosen = known if games is None else [games] if isinstance(games, str) else games
+    if games is None or isinstance(games, str):
+        chosen = known if games is None else [games]
+    else:
+        chosen = [*check_sequence("games", games)]
+        if not all(isinstance(game, str) for game in chosen):
+            raise TypeError(f"games must hold names. Got {shown(games)} instead.")
     unknown = [game for game in chosen if game not in known]
     if unknown or not len(chosen):
         raise ValueError(
@@ -152,10 +159,5 @@ def _files_of(folder: str, n_frames: int | None) -> list[tuple[int, int, str]]:
 def _read(path: str) -> np.ndarray:
     from PIL import Image  # heavy, and needed here only
 
-    try:
-        with Image.open(path) as image:
-            return np.array(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(
-            f"{path} must be a complete image file. Got: {error}."
-        ) from error
+    with decoding(path), Image.open(path) as image:
+        return np.array(image.convert("RGB"))

@@ -8,16 +8,17 @@ from numbers import Integral
 import numpy as np
 from sklearn.utils import Bunch, check_random_state
 
+from sklvyso._arguments import LARGEST_SIZE
 from sklvyso._compat import Interval, validate_params
 from sklvyso.datasets._game_scenes import SCENES, Look
 
 
 @validate_params(
     {
-        "n_frames": [Interval(Integral, 1, None, closed="left")],
-        "height": [Interval(Integral, 32, None, closed="left")],
-        "width": [Interval(Integral, 32, None, closed="left")],
-        "n_games": [Interval(Integral, 1, None, closed="left")],
+        "n_frames": [Interval(Integral, 1, LARGEST_SIZE, closed="both")],
+        "height": [Interval(Integral, 32, LARGEST_SIZE, closed="both")],
+        "width": [Interval(Integral, 32, LARGEST_SIZE, closed="both")],
+        "n_games": [Interval(Integral, 1, LARGEST_SIZE, closed="both")],
         "random_state": ["random_state"],
     },
     prefer_skip_nested_validation=True,
@@ -78,6 +79,7 @@ def make_game_frames(
     ((10, 90, 160, 3), array([0, 0, 0, 0, 0, 1, 1, 1, 1, 1]))
     """
     seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+    n_frames, n_games = int(n_frames), int(n_games)
     group = np.sort(np.arange(n_frames) % n_games)
     # Number of a frame within its game
     number = np.arange(n_frames) - np.searchsorted(group, group)

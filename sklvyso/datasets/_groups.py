@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import Bunch, check_random_state
 
+from sklvyso._arguments import LARGEST_SIZE
 from sklvyso._compat import Interval, StrOptions, validate_params
 from sklvyso.datasets._labelled import labelled_rows
 
@@ -21,7 +22,7 @@ from sklvyso.datasets._labelled import labelled_rows
         "y": ["array-like"],
         "correlation": [Interval(Real, 0, 1, closed="both")],
         "cue": [StrOptions({"color", "patch"})],
-        "n_cues": [Interval(Integral, 2, None, closed="left"), None],
+        "n_cues": [Interval(Integral, 2, LARGEST_SIZE, closed="both"), None],
         "random_state": ["random_state"],
     },
     prefer_skip_nested_validation=True,
@@ -90,6 +91,11 @@ def make_spurious_groups(
     ValueError
         If `images` is neither grey nor colour, or too small for so many patches.
 
+    See Also
+    --------
+    make_long_tailed : Rare classes instead of rare groups.
+    make_class_difficulty_blobs : Classes of different difficulty.
+
     References
     ----------
     .. [1] S. Sagawa, P. W. Koh, T. B. Hashimoto, P. Liang, "Distributionally robust
@@ -107,7 +113,7 @@ def make_spurious_groups(
     >>> bunch.images.shape, np.bincount(bunch.group)
     ((20, 8, 8, 3), array([9, 1, 1, 9]))
     """
-    images, y = labelled_rows(images, y)
+    images, y = labelled_rows(images, y, "images")
     if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] != 3):
         raise ValueError(
             "images must have shape (n, height, width) or (n, height, width, 3). "
@@ -118,6 +124,8 @@ def make_spurious_groups(
             "images must be uint8, or floats in [0, 1]. "
             f"Got dtype {images.dtype} instead."
         )
+    if images.dtype != np.uint8 and not np.isfinite(images).all():
+        raise ValueError("images must be finite. Got NaN or infinity.")
     labels, codes = np.unique(y, return_inverse=True)
     n_cues = max(2, len(labels)) if n_cues is None else int(n_cues)
     cues = draw_cues(codes, n_cues, float(correlation), random_state)

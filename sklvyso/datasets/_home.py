@@ -8,6 +8,7 @@ import glob
 import os
 from collections.abc import Iterator
 
+from sklvyso._arguments import check_path, is_choice
 from sklvyso.datasets._registry import IMAGE_SETS, ImageSet, RemoteFile
 
 
@@ -47,7 +48,7 @@ def get_data_home(data_home: str | os.PathLike | None = None) -> str:
     if data_home is None:
         parent = os.environ.get("SCIKIT_LEARN_DATA") or "~/scikit_learn_data"
         data_home = os.path.join(parent, "sklvyso")
-    return os.path.expanduser(os.fspath(data_home))
+    return os.path.expanduser(check_path("data_home", data_home))
 
 
 def clear_data_home(
@@ -86,7 +87,7 @@ def clear_data_home(
     >>> with tempfile.TemporaryDirectory() as home:
     ...     clear_data_home("mnist", data_home=home)
     """
-    if name is not None and name not in IMAGE_SETS:
+    if name is not None and not is_choice(name, IMAGE_SETS):
         raise ValueError(
             f"name must be None or one of {sorted(IMAGE_SETS)}. Got {name!r} instead."
         )

@@ -15,6 +15,8 @@ import zlib
 
 import numpy as np
 
+from sklvyso._arguments import check_path
+
 IDX_DTYPES: dict[int, np.dtype] = {
     0x08: np.dtype(np.uint8),
     0x09: np.dtype(np.int8),
@@ -67,6 +69,7 @@ def load_idx(path: str | os.PathLike) -> np.ndarray:
     ...     print(load_idx(path))
     [7 2 1]
     """
+    path = check_path("path", path)
     with open(path, "rb") as file:
         content: bytes | bytearray = file.read()
     if content[:2] == _GZIP_MAGIC:

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
 from sklvyso._compat import Interval, StrOptions, validate_params
-from sklvyso.datasets._labelled import labelled_rows
+from sklvyso.datasets._labelled import check_class_order, labelled_rows
 from sklvyso.datasets._subsets import rank_within_class
 
 
@@ -108,13 +108,7 @@ def make_long_tailed(
     labels, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
     order = np.arange(len(labels))
     if class_order is not None:
-        named = np.asarray(class_order)
-        if len(named) != len(labels) or not np.array_equal(np.sort(named), labels):
-            raise ValueError(
-                f"class_order must name each of {labels.tolist()} once. "
-                f"Got {named.tolist()} instead."
-            )
-        order = np.searchsorted(labels, named)
+        order = np.searchsorted(labels, check_class_order(class_order, labels))
     quota = np.empty(len(labels), dtype=np.int64)
     quota[order] = tail_sizes(counts.min(), len(labels), float(imbalance_factor), kind)
     if random_state is None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
+from sklvyso._arguments import LARGEST_SIZE, read_numbers
 from sklvyso._compat import Interval, StrOptions, validate_params
 from sklvyso.datasets._labelled import labelled_rows
 from sklvyso.datasets._task_rows import stack_tasks, task_rows
@@ -19,7 +20,7 @@ from sklvyso.datasets._task_rows import stack_tasks, task_rows
     {
         "X": ["array-like"],
         "y": ["array-like"],
-        "n_tasks": [Interval(Integral, 1, None, closed="left")],
+        "n_tasks": [Interval(Integral, 1, LARGEST_SIZE, closed="both")],
         "first_identity": ["boolean"],
         "per_channel": ["boolean"],
         "sampling": [StrOptions({"copy", "partition"})],
@@ -180,7 +181,7 @@ def _draw_orders(
 
 
 def _check_orders(permutations: ArrayLike, widths: set[int]) -> np.ndarray:
-    orders = np.asarray(permutations)
+    orders = read_numbers("permutations", permutations)
     if orders.ndim != 2 or orders.shape[1] not in widths or not len(orders):
         raise ValueError(
             f"permutations must have shape (n_tasks, {max(widths)}). "

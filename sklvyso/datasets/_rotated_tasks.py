@@ -11,6 +11,7 @@ import numpy as np
 import scipy.ndimage
 from numpy.typing import ArrayLike
 
+from sklvyso._arguments import LARGEST_SIZE, read_numbers
 from sklvyso._compat import Interval, StrOptions, validate_params
 from sklvyso.datasets._labelled import labelled_rows
 from sklvyso.datasets._task_rows import stack_tasks, task_rows
@@ -20,7 +21,7 @@ from sklvyso.datasets._task_rows import stack_tasks, task_rows
     {
         "images": ["array-like"],
         "y": ["array-like"],
-        "n_tasks": [Interval(Integral, 1, None, closed="left")],
+        "n_tasks": [Interval(Integral, 1, LARGEST_SIZE, closed="both")],
         "angles": ["array-like", None],
         "sampling": [StrOptions({"copy", "partition"})],
         "return_tasks": ["boolean"],
@@ -117,7 +118,7 @@ def make_rotated_tasks(
     array([[1, 3],
            [0, 2]], dtype=uint8)
     """
-    images, y = labelled_rows(images, y)
+    images, y = labelled_rows(images, y, "images")
     if images.ndim not in (3, 4):
         raise ValueError(
             f"images must have 3 or 4 dimensions. Got {images.ndim} instead."
@@ -125,7 +126,7 @@ def make_rotated_tasks(
     if angles is None:
         turns = 360.0 * np.arange(n_tasks) / n_tasks
     else:
-        turns = np.asarray(angles, dtype=np.float64)
+        turns = read_numbers("angles", angles).astype(np.float64)
     if turns.ndim != 1 or not len(turns) or not np.all(np.isfinite(turns)):
         raise ValueError(f"angles must be finite numbers. Got {angles!r} instead.")
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sklvyso._compat import Interval, validate_params
-from sklvyso.datasets._labelled import labelled_rows
+from sklvyso.datasets._labelled import check_class_order, labelled_rows
 from sklvyso.datasets._task_rows import stack_tasks
 
 
@@ -111,12 +111,9 @@ def make_split_tasks(
     """
     X, y = labelled_rows(X, y)
     labels = np.unique(y)
-    order = labels if class_order is None else np.asarray(class_order)
-    if len(order) != len(labels) or not np.array_equal(np.sort(order), labels):
-        raise ValueError(
-            f"class_order must name each of {labels.tolist()} once. "
-            f"Got {order.tolist()} instead."
-        )
+    order = labels
+    if class_order is not None:
+        order = check_class_order(class_order, labels)
     groups = np.split(order, _count_tasks(len(labels), n_tasks, classes_per_task))
     rows = [np.flatnonzero(np.isin(y, group)) for group in groups]
     targets = y

@@ -64,6 +64,10 @@ def select_rows(
     counts = np.bincount(target, minlength=n_classes)
     kept = set(range(n_classes))
     if classes is not None:
+        if isinstance(classes, str) or getattr(classes, "ndim", 1) == 0:
+            raise TypeError(
+                f"classes must be a list of classes. Got {classes!r} instead."
+            )
         kept = {class_code(label, target_names, "classes") for label in classes}
     quota = np.where(np.isin(np.arange(n_classes), list(kept)), counts, 0)
     for code, number in _wanted(n_per_class, target_names, kept).items():

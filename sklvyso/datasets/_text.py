@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
+from sklvyso._arguments import check_sequence
 from sklvyso._compat import validate_params
 
 _SUFFIXES = (".csv.gz", ".csv")
@@ -113,7 +114,7 @@ def load_text_csv(
     >>> bunch.target, bunch.target_names
     (array([1, 0]), ['bad', 'good'])
     """
-    columns = [text] if isinstance(text, str) else list(text)
+    columns = [text] if isinstance(text, str) else [*check_sequence("text", text)]
     if len(columns) not in (1, 2):
         raise ValueError(f"text must be one or two column names. Got {text!r} instead.")
     file = _find_file(os.fspath(path), subset)
@@ -121,12 +122,13 @@ def load_text_csv(
     if target_names is None:
         names = sorted(set(labels))
     else:
-        names = [str(name) for name in target_names]
+        names = [str(name) for name in check_sequence("target_names", target_names)]
     code_of = {name: code for code, name in enumerate(names)}
     unknown = sorted(set(labels) - code_of.keys())
     if unknown:
         raise ValueError(
-            f"Labels in {file} must be among {names}. Got {unknown[0]!r} instead."
+            f"target_names lack a label: those in {file} must be among {names}. Got "
+            f"{unknown[0]!r} instead."
         )
     target = np.array([code_of[value] for value in labels], dtype=np.int64)
     data = texts[0] if len(texts) == 1 else _as_pairs(*texts)

@@ -51,6 +51,11 @@ def adopt_estimator(
     ------
     TypeError
         If nothing of the kind can be made of it.
+
+    See Also
+    --------
+    NetworkClassifier : What most things become.
+    SkorchClassifier : What a skorch net becomes.
     """
     if not is_choice(need, NEEDS):
         raise ValueError(f"need must be one of {NEEDS}. Got {shown(need)} instead.")
@@ -117,6 +122,10 @@ def final_step(estimator: Any) -> Any:
     -------
     last : estimator
         What predicts.
+
+    See Also
+    --------
+    adopt_estimator : Adopts what it finds.
     """
     while isinstance(estimator, Pipeline):
         estimator = estimator.steps[-1][1]
@@ -135,6 +144,10 @@ def takes_images(estimator: Any) -> bool:
     -------
     takes : bool
         Whether ``input_tags.three_d_array`` is set.
+
+    See Also
+    --------
+    torch_shape : The shape of one sample.
     """
     tags = getattr(estimator, "__sklearn_tags__", None)
     return tags is not None and bool(tags().input_tags.three_d_array)
@@ -154,6 +167,10 @@ def set_seeds(estimator: Any, rng: np.random.RandomState) -> Any:
     -------
     estimator : estimator
         The same.
+
+    See Also
+    --------
+    torch_seed : Seeds within a block only.
     """
     if isinstance(estimator, type) or not hasattr(estimator, "get_params"):
         raise TypeError(f"estimator must be an estimator. Got {shown(estimator)}.")

@@ -33,6 +33,10 @@ def as_rows(X: Any) -> tuple[Any, tuple[int, ...] | None]:
     ------
     ValueError
         If ``X`` has more than four axes.
+
+    See Also
+    --------
+    torch_shape : The shape that a module sees.
     """
     X = untensored("X", X)
     if isinstance(X, list | tuple) and _depth(X) > 2:
@@ -142,6 +146,10 @@ def torch_shape(input_shape: tuple[int, ...]) -> tuple[int, ...]:
     -------
     shape : tuple of int
         ``(n_features,)``, ``(1, H, W)`` or ``(C, H, W)``.
+
+    See Also
+    --------
+    takes_images : Whether there is a channel axis.
     """
     input_shape = _check_shape(input_shape)
     if len(input_shape) == 2:
@@ -168,7 +176,7 @@ def as_tensor(array: np.ndarray) -> torch.Tensor:
     Parameters
     ----------
     array : ndarray
-        Of a type that torch has.
+        Of numbers or truth values, in any order of bytes.
 
     Returns
     -------
@@ -179,6 +187,9 @@ def as_tensor(array: np.ndarray) -> torch.Tensor:
         # torch fears that we write; we never do.
         warnings.filterwarnings("ignore", message="The given NumPy array is not writ")
         array = np.asarray(array)
+        if array.dtype.kind == "f" and array.dtype.itemsize > 8:
+            array = array.astype(np.float64)
+        array = array.astype(array.dtype.newbyteorder("="), copy=False)
         if any(stride < 0 for stride in array.strides):
             array = array.copy()
         return torch.from_numpy(array)

@@ -36,7 +36,7 @@ from sklvyso.networks._training import OPTIMIZERS
 from sklvyso.networks._training_data import validate_training
 
 # What float32 still holds, times an ordinary number.
-_LARGEST = 1e30
+_LARGEST = np.float64(1e30)  # a float would be cast to a half-precision parameter
 
 
 class NetworkClassifier(

@@ -60,6 +60,11 @@ def initialize(module: nn.Module, method: Initialization) -> nn.Module:
     ValueError
         If ``method`` is an unknown name.
 
+    See Also
+    --------
+    NetworkClassifier : Its ``initialize``.
+    torch_seed : The seed of it.
+
     Notes
     -----
     All numbers come from torch's global generator; seed it first for repeatable

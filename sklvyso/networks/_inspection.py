@@ -50,6 +50,11 @@ def logits_module(estimator: Any) -> nn.Module:
     module : torch.nn.Module
         The fitted module itself, or, where a skorch net trains probabilities with
         ``NLLLoss``, the module followed by a logarithm; the parameters are shared.
+
+    See Also
+    --------
+    penultimate_features : What the last layer sees.
+    NetworkClassifier : What it is taken from.
     """
     module = _module_of(estimator)
     criterion = getattr(estimator.net_, "criterion_", None)
@@ -77,6 +82,11 @@ def penultimate_features(estimator: Any, X: ArrayLike) -> np.ndarray:
     ------
     ValueError
         If the network does not end in a linear layer on one vector a row.
+
+    See Also
+    --------
+    logits_module : The module that gives logits.
+    dropout_probabilities : Probabilities under dropout.
 
     Examples
     --------
@@ -137,6 +147,11 @@ def dropout_probabilities(
     ------
     ValueError
         If the module has no dropout.
+
+    See Also
+    --------
+    sklvyso.selection.bald : What they are for.
+    penultimate_features : Other insides of a network.
     """
     if not is_integer(n_samples) or n_samples < 1:
         raise ValueError(f"n_samples must be an int >= 1. Got {shown(n_samples)}.")
@@ -178,6 +193,10 @@ def dropout_layers(module: nn.Module) -> list[nn.Module]:
     -------
     layers : list of torch.nn.Module
         Those of probability > 0.
+
+    See Also
+    --------
+    dropout_probabilities : Predicts with them on.
     """
     if not isinstance(module, nn.Module):
         raise TypeError(

@@ -26,6 +26,10 @@ def draw_seed(random_state: int | np.random.RandomState | None) -> int:
     -------
     seed : int
         In [0, 2**31 - 1).
+
+    See Also
+    --------
+    torch_seed : Uses it.
     """
     return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
 
@@ -45,6 +49,10 @@ def torch_seed(seed: int, device: str | torch.device = "cpu") -> Iterator[None]:
     ------
     None
         The block runs.
+
+    See Also
+    --------
+    draw_seed : Draws one.
 
     Notes
     -----

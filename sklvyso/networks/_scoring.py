@@ -123,6 +123,10 @@ def scoring_batches(
         If the data are not like those that the network was made for, or ``rows`` or
         ``batch_size`` are out of range.
 
+    See Also
+    --------
+    NetworkClassifier : Predicts in the same batches.
+
     Examples
     --------
     >>> import torch

@@ -156,6 +156,10 @@ def held_at_zero(
     ValueError
         If a name is unknown or a mask has another shape than its parameter.
 
+    See Also
+    --------
+    NetworkClassifier : Its ``mask_weights``.
+
     Notes
     -----
     A step costs one multiplication of all masked tensors, on their bits as integers: a

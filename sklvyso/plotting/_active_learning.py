@@ -11,6 +11,13 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from sklvyso._arguments import is_sequence, read_numbers, shown
+from sklvyso.plotting._arguments import (
+    check_level,
+    check_mapping,
+    check_words,
+    numbers,
+)
 from sklvyso.plotting._axes import axes_for
 
 
@@ -62,12 +69,17 @@ class ActiveLearningDisplay:
         levels: Mapping[str, float] | None = None,
         score_name: str = "score",
     ):
-        if not curves:
-            raise ValueError("curves must hold at least one curve. Got none.")
+        check_words(score_name=score_name)
         self.curves = {}
-        for name, (labels, scores) in curves.items():
-            table = np.atleast_2d(np.asarray(scores, dtype=np.float64))
-            labels = np.asarray(labels)
+        what = "pairs of numbers of labels and scores"
+        for name, pair in check_mapping("curves", curves, what).items():
+            if not is_sequence(pair) or len(pair) != 2:
+                raise ValueError(
+                    f"curves must map names to {what}. Got {shown(pair)} for {name!r}."
+                )
+            labels = numbers(f"curves[{name!r}]", pair[0], 1, is_finite=True)
+            scores = read_numbers(f"curves[{name!r}]", pair[1])
+            table = np.atleast_2d(scores.astype(np.float64))
             if table.shape[1:] != labels.shape:
                 raise ValueError(
                     "curves must hold a score for each number of labels. Got "
@@ -75,7 +87,14 @@ class ActiveLearningDisplay:
                     f"{name!r}."
                 )
             self.curves[name] = (labels, table)
-        self.levels = dict(levels or {})
+        if levels is not None and not isinstance(levels, Mapping):
+            raise TypeError(
+                f"levels must map names to numbers. Got {shown(levels)} instead."
+            )
+        self.levels = {
+            name: check_level(f"levels[{name!r}]", level)
+            for name, level in (levels or {}).items()
+        }
         self.score_name = score_name
 
     @classmethod
@@ -96,6 +115,7 @@ class ActiveLearningDisplay:
         display : ActiveLearningDisplay
             Drawn.
         """
+        check_words(name=name)
         name = _name(estimator) if name is None else name
         return cls.from_estimators({name: [estimator]}, ax=ax)
 
@@ -129,7 +149,8 @@ class ActiveLearningDisplay:
             Drawn.
         """
         curves = {}
-        for name, learners in estimators.items():
+        what = "lists of learners"
+        for name, learners in check_mapping("estimators", estimators, what).items():
             if not isinstance(learners, list | tuple) or not learners:
                 raise TypeError(
                     "estimators must map names to lists of learners. Got "

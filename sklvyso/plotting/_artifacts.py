@@ -14,7 +14,22 @@ from sklearn.metrics import auc, roc_curve
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
+from sklvyso._arguments import (
+    check_flag,
+    check_path,
+    is_choice,
+    read_array,
+    read_numbers,
+    shown,
+)
+from sklvyso._images import decoding
 from sklvyso._optional import import_optional
+from sklvyso.plotting._arguments import (
+    check_curves,
+    check_level,
+    check_mapping,
+    check_words,
+)
 from sklvyso.plotting._axes import axes_for
 
 _NORMAL = ("", "normal", "0", "False")
@@ -96,23 +111,48 @@ class ArtifactDisplay:
         is_flagged: bool | None = None,
         curves: Mapping[str, tuple[ArrayLike, ArrayLike]] | None = None,
     ):
+        if curves is not None and not isinstance(curves, Mapping):
+            raise TypeError(f"curves must map names to pairs. Got {shown(curves)}.")
+        check_words(artifact=artifact)
         if (frame is None) == (not curves):
             raise ValueError(
                 "One of frame and curves must be given. Got "
                 f"{'neither' if frame is None else 'both'} of them."
             )
         if frame is not None:
-            shape = np.shape(frame)
+            frame = read_numbers("frame", frame)
+            if frame.dtype.kind == "f" and not np.isfinite(frame).all():
+                raise ValueError("frame must be finite. Got NaN or infinity.")
+            shape = frame.shape
             if len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] not in (1, 3)):
                 raise ValueError(
                     "frame must have shape (H, W), (H, W, 1) or (H, W, 3). Got shape "
                     f"{shape} instead."
                 )
-            if heat_map is not None and np.ndim(heat_map) != 2:
+            if 0 in shape:
+                raise ValueError(f"frame must hold pixels. Got shape {shape} instead.")
+            if heat_map is not None:
+                heat_map = read_numbers("heat_map", heat_map)
+            if heat_map is not None and not np.isfinite(heat_map).all():
+                raise ValueError("heat_map must be finite. Got NaN or infinity.")
+            if heat_map is not None and (heat_map.ndim != 2 or not heat_map.size):
                 raise ValueError(
                     "heat_map must have shape (n_rows, n_columns). Got shape "
                     f"{np.shape(heat_map)} instead."
                 )
+        if probabilities is not None:
+            what = "probabilities"
+            probabilities = {
+                name: check_level(f"probabilities[{name!r}]", value)
+                for name, value in check_mapping(what, probabilities, what).items()
+            }
+        if corrupted is not None:
+            corrupted = check_level("corrupted", corrupted)
+        if is_flagged is not None:
+            is_flagged = check_flag("is_flagged", is_flagged)
+        if curves:
+            parts = ("false-positive rates", "true-positive rates")
+            curves = check_curves("curves", curves, parts)
         self.frame = frame
         self.probabilities = probabilities
         self.heat_map = heat_map
@@ -171,7 +211,7 @@ class ArtifactDisplay:
             )
         image = _pixels(frame, detector.value_range)
         names = list(detector.artifacts_)
-        if artifact is not None and artifact not in names:
+        if artifact is not None and not is_choice(artifact, names):
             raise ValueError(
                 f"artifact must be one of {names}. Got {artifact!r} instead."
             )
@@ -242,29 +282,33 @@ class ArtifactDisplay:
             If lengths differ, `artifact` is unknown, or a curve would lack normal or
             corrupted frames.
         """
-        scores = np.asarray(scores, dtype=np.float64)
-        if scores.ndim != 1:
+        scores = read_numbers("scores", scores).astype(np.float64)
+        check_words(artifact=artifact)
+        if scores.ndim != 1 or not np.isfinite(scores).all():
             raise ValueError(
-                "scores must hold one number for each frame. Got shape "
+                "scores must hold one number for each frame, all finite. Got shape "
                 f"{scores.shape} instead."
             )
-        check_consistent_length(y_artifact, scores, groups)
-        shown = _shown(np.asarray(y_artifact), names)
-        is_normal = ~np.any(list(shown.values()), axis=0)
+        y_artifact = read_array("y_artifact", y_artifact)
+        games = None if groups is None else read_array("groups", groups)
+        if y_artifact.ndim < 1 or (games is not None and games.ndim != 1):
+            raise ValueError("y_artifact and groups must have an entry for each frame.")
+        check_consistent_length(y_artifact, scores, games)
+        rows_of = _shown(y_artifact, names)
+        is_normal = ~np.any(list(rows_of.values()), axis=0)
         if artifact is not None:
-            if artifact not in shown:
+            if artifact not in rows_of:
                 raise ValueError(
-                    f"artifact must be one of {list(shown)}. Got {artifact!r} instead."
+                    f"artifact must be one of {list(rows_of)}. Got {artifact!r} instead."
                 )
-            shown = {artifact: shown[artifact]}
-        is_corrupted = np.any(list(shown.values()), axis=0)
-        if groups is None:
+            rows_of = {artifact: rows_of[artifact]}
+        is_corrupted = np.any(list(rows_of.values()), axis=0)
+        if games is None:
             curves = {
                 name: _curve(scores, is_positive, is_normal, name)
-                for name, is_positive in shown.items()
+                for name, is_positive in rows_of.items()
             }
         else:
-            games = np.asarray(groups)
             curves = {
                 str(game): _curve(
                     scores,
@@ -272,7 +316,7 @@ class ArtifactDisplay:
                     is_normal & (games == game),
                     str(game),
                 )
-                for game in np.unique(games)
+                for game in _distinct(games)
             }
         if len(curves) > 1:
             curves["all"] = _curve(scores, is_corrupted, is_normal, "all")
@@ -324,10 +368,10 @@ class ArtifactDisplay:
                 layout="constrained",
             )
             return tuple(axes)
-        if isinstance(ax, list | tuple | np.ndarray):
+        if isinstance(ax, list | tuple | np.ndarray) and np.ndim(ax):
             if len(ax) != 2:
                 raise ValueError(f"ax must be one or two axes. Got {len(ax)} of them.")
-            return tuple(ax)
+            return tuple(axes_for(one, type(self).__name__) for one in ax)
         return axes_for(ax, type(self).__name__), None
 
     def _plot_frame(self, ax: Any, name: str | None, kwargs: dict[str, Any]) -> None:
@@ -433,11 +477,13 @@ def _outline(ax: Any, is_hot: np.ndarray, height: int, width: int) -> Any:
 def _pixels(frame: Any, value_range: Any) -> np.ndarray:
     """Return one frame from a path or an array as uint8 or in [0, 1], not opacity."""
     if isinstance(frame, np.ndarray):
-        pixels = frame
+        pixels = read_numbers("frame", frame)
     elif hasattr(frame, "__fspath__") or isinstance(frame, str):
         from skimage.io import imread  # slow to import; for paths only
 
-        pixels = imread(frame)
+        path = check_path("frame", frame)
+        with decoding(path):
+            pixels = imread(path)
     else:
         raise TypeError(
             "frame must be one frame, an array or a path. Got "
@@ -455,6 +501,15 @@ def _pixels(frame: Any, value_range: Any) -> np.ndarray:
     return np.clip((pixels.astype(np.float64) - low) / (high - low), 0, 1)
 
 
+def _distinct(games: np.ndarray) -> np.ndarray:
+    try:
+        return np.unique(games)
+    except TypeError as error:
+        raise TypeError(
+            f"groups must be names of games, all of one kind, none missing: {error}"
+        ) from error
+
+
 def _shown(y_artifact: np.ndarray, names: Sequence[str] | None) -> dict[str, Any]:
     """Return for each artifact which frames show it."""
     if y_artifact.ndim == 2:
@@ -466,7 +521,12 @@ def _shown(y_artifact: np.ndarray, names: Sequence[str] | None) -> dict[str, Any
                 f"{len(labels)} names."
             )
         return {label: y_artifact[:, k] != 0 for k, label in enumerate(labels)}
-    values = y_artifact.astype(str)
+    try:
+        values = y_artifact.astype(str)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"y_artifact must hold a name or a number for each frame: {error}"
+        ) from error
     found = [name for name in np.unique(values).tolist() if name not in _NORMAL]
     if not found:
         raise ValueError(
@@ -484,7 +544,7 @@ def _curve(
     """Return false-positive and true-positive rates."""
     if not is_positive.any() or not is_normal.any():
         raise ValueError(
-            f"The curve {name!r} needs normal and corrupted frames. Got "
+            f"The curve {name!r} needs normal and corrupted frames in y_artifact. Got "
             f"{int(is_normal.sum())} normal and {int(is_positive.sum())} corrupted."
         )
     rows = is_positive | is_normal

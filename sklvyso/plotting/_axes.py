@@ -5,6 +5,7 @@
 
 from typing import Any
 
+from sklvyso._arguments import shown
 from sklvyso._optional import import_optional
 
 
@@ -26,6 +27,8 @@ def axes_for(ax: Any, caller: str, *, width: float = 6.4, height: float = 4.0) -
         To draw into.
     """
     pyplot = import_optional("matplotlib.pyplot", extra="plot", caller=caller)
+    if ax is not None and not (hasattr(ax, "figure") and hasattr(ax, "plot")):
+        raise TypeError(f"ax must be matplotlib axes. Got {shown(ax)} instead.")
     if ax is None:
         _, ax = pyplot.subplots(figsize=(width, height), layout="constrained")
     return ax

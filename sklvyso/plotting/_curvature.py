@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
+from sklvyso._arguments import check_sequence, is_choice, read_numbers
+from sklvyso.plotting._arguments import check_curves, check_words, numbers
 from sklvyso.plotting._axes import axes_for
 
 _NAMES = {"h": "Hessian", "g": "Gauss-Newton part", "f": "rest"}
@@ -83,15 +85,36 @@ class CurvatureDisplay:
         is_sweep, is_spectrum = scales is not None, nodes is not None
         if is_sweep == is_spectrum:
             raise ValueError("One of scales and nodes must be given, not both.")
-        if is_sweep and not curves:
-            raise ValueError("curves must hold a curve of the scales. Got none.")
-        if is_spectrum and np.asarray(nodes).shape != np.asarray(weights).shape:
-            raise ValueError(
-                "weights must have one entry for each node. Got shapes "
-                f"{np.asarray(weights).shape} and {np.asarray(nodes).shape}."
-            )
-        if is_spectrum and not np.any(np.asarray(weights) > 0):
-            raise ValueError("weights must be above 0 for one node or more.")
+        check_words(xlabel=xlabel)
+        if is_sweep:
+            if curves is not None and isinstance(curves, Mapping) and not curves:
+                raise ValueError("curves must hold a curve of the scales. Got none.")
+            scales = numbers("scales", scales, 1, is_finite=True)
+            if not (scales > 0).all():
+                raise ValueError(f"scales must be > 0. Got {scales.min()} instead.")
+            curves = check_curves("curves", curves, ("values", "errors"))
+            for label, (values, _) in curves.items():
+                if len(values) != len(scales):
+                    raise ValueError(
+                        f"curves must have a value for each of the {len(scales)} "
+                        f"scales. Got {len(values)} for {label!r}."
+                    )
+            if zone is not None:
+                zone = tuple(numbers("zone", zone, 1, is_finite=True).tolist())
+            if zone is not None and (len(zone) != 2 or min(zone) <= 0):
+                raise ValueError(f"zone must be two scales > 0. Got {zone} instead.")
+        if is_spectrum:
+            nodes = read_numbers("nodes", nodes).astype(np.float64)
+            weights = read_numbers("weights", weights).astype(np.float64)
+            if nodes.shape != weights.shape or nodes.ndim != 1:
+                raise ValueError(
+                    "weights must have one entry for each node. Got shapes "
+                    f"{weights.shape} and {nodes.shape}."
+                )
+            if not (weights > 0).any():
+                raise ValueError("weights must be above 0 for one node or more.")
+            nodes = numbers("nodes", nodes, 1, is_finite=True)
+            weights = numbers("weights", weights, 1, is_finite=True)
         self.scales = scales
         self.curves = curves
         self.zone = zone
@@ -132,7 +155,8 @@ class CurvatureDisplay:
                 "estimator must be a fitted GoldilocksProbe. Got "
                 f"{type(estimator).__name__} instead."
             )
-        unknown = [part for part in parts if part not in _NAMES]
+        parts = check_sequence("parts", parts)
+        unknown = [part for part in parts if not is_choice(part, _NAMES)]
         if unknown or not len(parts):
             raise ValueError(
                 f"parts must be some of {tuple(_NAMES)}. Got {tuple(parts)!r} instead."

@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
+from sklvyso._arguments import shown
 from sklvyso._optional import import_optional
+from sklvyso.plotting._arguments import check_curves
 from sklvyso.plotting._axes import axes_for
 from sklvyso.plotting._drop_tables import (
     COLUMNS,
     METRICS,
-    check_curves,
     check_metric,
     check_report,
     curves_of,
@@ -89,12 +90,19 @@ class DRoPDisplay:
     ):
         if (report is None) == (curves is None):
             raise ValueError("One of report and curves must be given, not both.")
-        if not (report or curves):
+        given = report if curves is None else curves
+        if not isinstance(given, Mapping):
+            raise TypeError(
+                "report and curves must be mappings of names to columns. Got "
+                f"{shown(given)} instead."
+            )
+        if not given:
             raise ValueError("report and curves must hold something. Got none instead.")
         if report is not None:
             check_report(report)
         if curves is not None:
-            check_curves(curves)
+            parts = ("densities", "means", "errors")
+            curves = check_curves("curves", curves, parts)
         check_metric(metric)
         self.report = report
         self.curves = curves
@@ -156,6 +164,8 @@ class DRoPDisplay:
             Drawn.
         """
         check_metric(metric)
+        if not isinstance(results, Iterable) or getattr(results, "ndim", 1) == 0:
+            raise TypeError(f"results must be a list of dicts. Got {shown(results)}.")
         curves = curves_of(list(results), metric)
         return cls(curves=curves, metric=metric).plot(ax, **kwargs)
 
@@ -176,8 +186,7 @@ class DRoPDisplay:
         display : DRoPDisplay
             This one.
         """
-        if ax is None:
-            ax = self._make_axes()
+        ax = self._make_axes() if ax is None else axes_for(ax, "DRoPDisplay")
         self.ax_, self.figure_ = ax, ax.figure
         self.bars_: dict[str, Any] = {}
         self.lines_: dict[str, Any] = {}

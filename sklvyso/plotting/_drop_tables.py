@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from sklvyso._arguments import is_choice, is_real, shown
+
 METRICS = {
     "worst": "recall of the worst class",
     "average": "average accuracy",
@@ -27,7 +29,7 @@ def names_of(report):
 
 def check_metric(metric) -> None:
     """Raise unless the metric is known."""
-    if metric not in METRICS:
+    if not is_choice(metric, METRICS):
         raise ValueError(
             f"metric must be one of {', '.join(map(repr, METRICS))}. Got {metric!r} "
             "instead."
@@ -49,17 +51,6 @@ def check_report(report) -> None:
             "report must have columns of one length >= 1. Got the lengths "
             f"{lengths} instead."
         )
-
-
-def check_curves(curves) -> None:
-    """Raise unless each rule has three arrays of one length."""
-    for rule, curve in curves.items():
-        shapes = [np.shape(values) for values in curve]
-        if len(shapes) != 3 or len(set(shapes)) > 1 or len(shapes[0]) != 1:
-            raise ValueError(
-                "curves must hold densities, means and errors of one length for each "
-                f"rule. Got shapes {shapes} for {rule!r} instead."
-            )
 
 
 def curves_of(results, metric):
@@ -87,6 +78,12 @@ def _fields(record, metric):
             f"results must be dicts with {', '.join(map(repr, needed))}. Got {got!r} "
             "instead."
         )
+    for name in ("density", metric):
+        if not is_real(record[name]):
+            raise TypeError(
+                f"results must hold numbers as {name}. Got {shown(record[name])} "
+                "instead."
+            )
     density, value = float(record["density"]), float(record[metric])
     if not 0 < density <= 1:
         raise ValueError(f"density must lie in (0, 1]. Got {density} instead.")

@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
+from sklvyso._arguments import is_sequence, shown
 from sklvyso._optional import import_optional
+from sklvyso.plotting._arguments import check_curves, check_level
 from sklvyso.plotting._axes import axes_for
 
 KINDS = ("layers", "curve")
@@ -71,8 +73,13 @@ class SparsityDisplay:
     ):
         if (layers is None) == (curves is None):
             raise ValueError("One of layers and curves must be given, not both.")
-        if not (layers or curves):
-            raise ValueError("layers and curves must hold something. Got none instead.")
+        if layers is not None:
+            _check_layers(layers)
+        if curves is not None:
+            if isinstance(curves, Mapping) and not curves:
+                raise ValueError("layers and curves must hold something. Got none.")
+            parts = ("direct compressions", "effective compressions")
+            curves = check_curves("curves", curves, parts)
         self.layers = layers
         self.curves = curves
 
@@ -95,6 +102,11 @@ class SparsityDisplay:
             Drawn.
         """
         check_is_fitted(estimator)
+        if not hasattr(estimator, "layer_report_"):
+            raise TypeError(
+                "estimator must be a fitted EffectiveSparsityPruner. Got "
+                f"{shown(estimator)} instead."
+            )
         return cls(layers=estimator.layer_report_).plot(ax, **kwargs)
 
     @classmethod
@@ -115,6 +127,8 @@ class SparsityDisplay:
         display : SparsityDisplay
             Drawn.
         """
+        if not hasattr(report, "layers"):
+            raise TypeError(f"report must be a SparsityReport. Got {shown(report)}.")
         return cls(layers=report.layers).plot(ax, **kwargs)
 
     @classmethod
@@ -247,3 +261,18 @@ class SparsityDisplay:
         ax.set_ylabel("effective compression (x: nothing left)")
         ax.legend(frameon=False, fontsize="small")
         ax.spines[["top", "right"]].set_visible(False)
+
+
+def _check_layers(layers: Any) -> None:
+    if not is_sequence(layers) or not len(layers):
+        raise ValueError(
+            f"layers must hold something, a dict a layer. Got {shown(layers)} instead."
+        )
+    needed = {"name", "n_weights", "kept", "active"}
+    for layer in layers:
+        if not isinstance(layer, Mapping) or needed - {*layer}:
+            raise ValueError(
+                f"layers must be dicts with {sorted(needed)}. Got {shown(layer)}."
+            )
+        for key in sorted(needed - {"name"}):
+            check_level(f"layers[{layer['name']!r}][{key!r}]", layer[key])

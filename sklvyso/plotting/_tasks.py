@@ -12,6 +12,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
+from sklvyso._arguments import (
+    check_sequence,
+    is_sequence,
+    read_numbers,
+    shown,
+)
+from sklvyso.plotting._arguments import check_level, check_mapping, numbers
 from sklvyso.plotting._axes import axes_for
 
 _PARTS = {
@@ -86,15 +93,29 @@ class TaskDisplay:
                 "One of memory, accuracy and counts must be given. Got "
                 f"{sum(given)} of them."
             )
-        if counts is not None and not curves:
+        if tasks is not None:
+            tasks = check_sequence("tasks", tasks)
+        if counts is not None:
+            counts = numbers("counts", counts, 1, is_finite=True)
+        if counts is not None and isinstance(curves, Mapping) and not curves:
             raise ValueError("curves must hold a curve of the counts. Got none.")
+        if counts is not None:
+            curves = {
+                name: _task_curve(f"curves[{name!r}]", values, len(counts))
+                for name, values in check_mapping("curves", curves, "values").items()
+            }
+        if memory is not None:
+            _check_memory(memory)
         if accuracy is not None:
-            shape = np.shape(accuracy)
+            accuracy = read_numbers("accuracy", accuracy).astype(np.float64)
+            shape = accuracy.shape
             if len(shape) != 2 or (tasks is not None and shape[1] != len(tasks)):
                 raise ValueError(
                     "accuracy must have shape (n_steps, n_tasks), a column for each of "
                     f"tasks. Got shape {shape}."
                 )
+        if accuracy is not None:
+            accuracy = numbers("accuracy", accuracy, 2)
         self.memory = memory
         self.accuracy = accuracy
         self.tasks = tasks
@@ -290,3 +311,25 @@ def _name_ticks(ax, names):
     """Name as many bars as there is room for."""
     step = max(1, len(names) // 20)
     ax.set_xticks(range(0, len(names), step), names[::step], rotation=45, ha="right")
+
+
+def _check_memory(memory: Any) -> None:
+    if not isinstance(memory, Mapping) or {"task", *_PARTS} - {*memory}:
+        raise TypeError(
+            f"memory must map {['task', *_PARTS]} to columns, as memory_report does. "
+            f"Got {shown(memory)} instead."
+        )
+
+
+def _task_curve(name: str, values: Any, n_counts: int) -> Any:
+    """Return a number, or values for each count, or these with their errors."""
+    if not is_sequence(values):
+        return check_level(name, values)
+    has_errors = len(values) == 2 and is_sequence(values[0])
+    arrays = [numbers(name, v, 1) for v in (values if has_errors else [values])]
+    if any(len(array) != n_counts for array in arrays):
+        raise ValueError(
+            f"{name} must have a value for each of the {n_counts} counts. Got "
+            f"{len(arrays[0])}."
+        )
+    return tuple(arrays) if has_errors else arrays[0]

@@ -88,6 +88,12 @@ def k_center_greedy(
         If `Z` is not a finite table with at least one column, or another argument is
         out of range.
 
+    See Also
+    --------
+    badge : Far from each other and uncertain.
+    cluster_margin : The most uncertain row of each cluster.
+    typical_points : Rows in dense places.
+
     Notes
     -----
     The radius of the cover, ``sqrt(max(distances))``, is at most twice the smallest

@@ -45,6 +45,12 @@ def least_confidence(proba: ArrayLike) -> np.ndarray:
     ValueError
         If it is not a table of probabilities with at least one class.
 
+    See Also
+    --------
+    margin : The two largest probabilities.
+    entropy : All of them.
+    top_scores : The rows with the largest scores.
+
     References
     ----------
     .. [1] Lewis, Gale, "A Sequential Algorithm for Training Text Classifiers", SIGIR
@@ -81,6 +87,12 @@ def margin(proba: ArrayLike) -> np.ndarray:
         If `proba` does not hold real numbers.
     ValueError
         If it is not a table of probabilities with at least one class.
+
+    See Also
+    --------
+    least_confidence : One minus the largest probability.
+    entropy : All probabilities.
+    top_scores : The rows with the largest scores.
 
     References
     ----------
@@ -133,6 +145,12 @@ def entropy(proba: ArrayLike) -> np.ndarray:
     ValueError
         If it is not a table of probabilities with at least one class.
 
+    See Also
+    --------
+    least_confidence : One minus the largest probability.
+    margin : The two largest only.
+    top_scores : The rows with the largest scores.
+
     References
     ----------
     .. [1] Shannon, "A Mathematical Theory of Communication", Bell System Technical
@@ -176,6 +194,11 @@ def variation_ratio(votes: ArrayLike) -> np.ndarray:
     ------
     ValueError
         If `votes` is not a table of at least one member, or holds NaN.
+
+    See Also
+    --------
+    bald : Disagreement of probabilities instead of labels.
+    top_scores : The rows with the largest scores.
 
     References
     ----------

@@ -77,6 +77,11 @@ def compact(
     UnsupportedModuleError
         As in :func:`effective_masks`.
 
+    See Also
+    --------
+    effective_masks : What it takes to be dead.
+    export_module : Writes the result to a file.
+
     Notes
     -----
     The result is compared with the masked original on random inputs before it is

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from torch import nn
 
+from sklvyso._arguments import is_choice, is_sequence
 from sklvyso.sparsity._kept import KeptWeights
 from sklvyso.sparsity._trace import Rule, record_module
 from sklvyso.sparsity._weights import (
@@ -53,12 +54,12 @@ class Connectivity:
         rules: Mapping[Any, Rule] | None = None,
         norm: str = "identity",
     ):
-        if granularity not in GRANULARITIES:
+        if not is_choice(granularity, GRANULARITIES):
             raise ValueError(
                 f"granularity must be one of {list(GRANULARITIES)}. Got "
                 f"{granularity!r} instead."
             )
-        if norm not in NORMS:
+        if not is_choice(norm, NORMS):
             raise ValueError(f"norm must be one of {list(NORMS)}. Got {norm!r}.")
         module = check_module_type(module)
         weights = maskable_weights(module)
@@ -204,7 +205,7 @@ def _count_false(arrays):
 def check_sample_shape(input_shape: Sequence[int]) -> tuple[int, ...]:
     """Return the torch shape of one sample as a tuple of positive ints."""
     rule = "input_shape must be the torch shape of one sample, such as (C, H, W)"
-    if isinstance(input_shape, str) or not hasattr(input_shape, "__iter__"):
+    if not is_sequence(input_shape):
         raise TypeError(f"{rule}. Got {input_shape!r} instead.")
     shape = tuple(input_shape)
     is_valid = all(
@@ -275,6 +276,12 @@ def effective_masks(
         the module cannot process a sample of this shape.
     TypeError
         If ``module`` is no module or ``masks`` no dict.
+
+    See Also
+    --------
+    sparsity_report : Counts them layer by layer.
+    compact : Takes dead units out.
+    prune_module : Prunes to a budget of them.
 
     Notes
     -----

@@ -9,6 +9,7 @@ by Preserving Gradient Flow", ICLR 2020.
 # SPDX-License-Identifier: BSD-3-Clause
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from numbers import Real
 from typing import TypeVar
 
 import numpy as np
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from tqdm.auto import tqdm
 
+from sklvyso._arguments import shown
 from sklvyso.sparsity._score_arguments import LabelledRows
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -31,6 +33,8 @@ def progress(
     steps: Iterable[Item], total: int, description: str, unit: str, verbose: int
 ) -> Iterator[Item]:
     """Go through ``steps`` with a bar if ``verbose``."""
+    if not isinstance(verbose, Real | np.bool_):
+        raise TypeError(f"verbose must be an int. Got {shown(verbose)} instead.")
     yield from tqdm(
         steps,
         total=total,
@@ -182,7 +186,15 @@ def _weighted_loss(network, weights, batch, loss) -> Tensor:
     )
     dtype = like.dtype if X.is_floating_point() or not has_tokens else X.dtype
     X = X.to(device=like.device, dtype=dtype)
-    logits = functional_call(network, dict(weights), (X,))
+    try:
+        logits = functional_call(network, dict(weights), (X,))
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        raise ValueError(
+            f"module {type(network).__name__} could not process samples of X of shape "
+            f"{tuple(X.shape[1:])}: {error}"
+        ) from error
     if not isinstance(logits, Tensor) or logits.ndim != 2:
         shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits)
         raise ValueError(

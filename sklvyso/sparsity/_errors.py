@@ -15,6 +15,11 @@ class UnsupportedModuleError(ValueError):
     ----------
     message : str
         What cannot be followed, and the mend.
+
+    See Also
+    --------
+    effective_masks : Raises it.
+    sparsity_report : Raises it.
     """
 
     def __init__(self, message: str):

@@ -20,6 +20,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import nn
 
+from sklvyso._arguments import check_path
 from sklvyso._optional import import_optional
 from sklvyso.sparsity._connectivity import check_sample_shape
 from sklvyso.sparsity._weights import check_masks, check_module_type
@@ -58,11 +59,16 @@ def export_module(
     ImportError
         If safetensors, or onnx and onnxscript, are not installed.
 
+    See Also
+    --------
+    compact : Takes dead units out first.
+    save_masks : Masks alone.
+
     Notes
     -----
     A file is replaced only when the new one is complete.
     """
-    path = Path(path)
+    path = Path(check_path("path", path))
     if path.suffix not in SUFFIXES:
         raise ValueError(
             f"path must end in one of {list(SUFFIXES)}. Got {str(path)!r} instead."
@@ -189,6 +195,11 @@ def save_masks(masks: Mapping[str, ArrayLike], path: str | Path) -> Path:
     FileNotFoundError
         If there is no such folder.
 
+    See Also
+    --------
+    save_masks : Writes the file.
+    apply_masks : Puts masks on a module.
+
     Examples
     --------
     >>> import tempfile, pathlib
@@ -221,7 +232,7 @@ def save_masks(masks: Mapping[str, ArrayLike], path: str | Path) -> Path:
     # The format has an order of its own.
     order = {_ORDER: json.dumps(list(arrays))}
     return _whole(
-        Path(path),
+        Path(check_path("path", path)),
         lambda unfinished: safetensors.save_file(arrays, unfinished, metadata=order),
     )
 
@@ -243,8 +254,14 @@ def load_masks(path: str | Path) -> dict[str, np.ndarray]:
     ------
     ValueError
         If it is no safetensors file, or holds other values than zeros and ones.
+
+    See Also
+    --------
+    save_masks : Writes the file.
+    apply_masks : Puts masks on a module.
     """
     safetensors = import_optional("safetensors", extra="export", caller="load_masks")
+    path = check_path("path", path)
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             known = (file.metadata() or {}).get(_ORDER)

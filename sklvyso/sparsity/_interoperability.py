@@ -87,6 +87,11 @@ def apply_masks(module: nn.Module, masks: Mapping[str, ArrayLike]) -> nn.Module:
         If a name or a shape does not fit, or a weight is parametrised or shared by
         layers; no mask is put on then.
 
+    See Also
+    --------
+    read_masks : The way back.
+    remove_masks : Makes zeros permanent or takes masks off.
+
     Examples
     --------
     >>> import numpy as np
@@ -151,6 +156,11 @@ def read_masks(module: nn.Module) -> dict[str, np.ndarray]:
     -------
     masks : dict of str to ndarray of bool
         Weight name to kept weights, for weights that have a mask.
+
+    See Also
+    --------
+    apply_masks : Puts masks on a module.
+    save_masks : Writes masks to a file.
     """
     return module_masks(check_module_type(module))
 
@@ -167,6 +177,11 @@ def remove_masks(module: nn.Module) -> nn.Module:
     -------
     module : torch.nn.Module
         The same, with zeros where weights were pruned.
+
+    See Also
+    --------
+    apply_masks : Puts masks on a module.
+    read_masks : Reads them.
     """
     plain = check_module_type(module)
     for name in read_masks(plain):

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import nn
 
+from sklvyso._arguments import is_choice, shown
 from sklvyso.networks import draw_seed
 from sklvyso.sparsity._connectivity import Connectivity, Measurement
 from sklvyso.sparsity._counts import check_sparsity, kept_counts, n_kept
@@ -145,6 +146,12 @@ def prune_module(
     ValueError
         If a parameter is out of range, a quota cannot be met, or data are missing.
 
+    See Also
+    --------
+    EffectiveSparsityPruner : Prunes and trains, as an estimator.
+    sparsity_report : What is left.
+    prune_scores : What it ranks by.
+
     Examples
     --------
     >>> from sklvyso.networks import make_network
@@ -192,7 +199,7 @@ def prune(
     **score_params,
 ) -> Pruning:
     """As :func:`prune_module`, with all that was found on the way."""
-    if target not in TARGETS:
+    if not is_choice(target, tuple(TARGETS)):
         raise ValueError(f"target must be one of {list(TARGETS)}. Got {target!r}.")
     module = check_module_type(module)
     weights = prunable_weights(module, exclude)
@@ -233,10 +240,11 @@ def _naming(quota):
     """Let errors of quota rules name the parameter that the user gave."""
     try:
         yield
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         if quota is None or "quota" in str(error):
             raise
-        raise ValueError(f"quota={quota!r} does not fit. {error}") from error
+        problem = TypeError if isinstance(error, TypeError) else ValueError
+        raise problem(f"quota={shown(quota)} does not fit. {error}") from error
 
 
 def _agreed_sparsity(sparsity, quota, shapes) -> float:

@@ -21,6 +21,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
+from sklvyso._arguments import check_flag
 from sklvyso._compat import Interval, StrOptions
 from sklvyso._validation import check_classification_targets, validate_data
 from sklvyso._versioned import VersionedEstimator
@@ -447,7 +448,7 @@ class EffectiveSparsityPruner(ClassifierMixin, VersionedEstimator, BaseEstimator
             rules=self.rules,
             exclude=self.exclude,
             random_state=draw_seed(rng),
-            batch_size=self.score_batch_size,
+            batch_size=int(self.score_batch_size),
             n_iterations=self.n_iterations,
             verbose=self.verbose,
             **rows,
@@ -634,5 +635,6 @@ class EffectiveSparsityPruner(ClassifierMixin, VersionedEstimator, BaseEstimator
             Where it lies.
         """
         check_is_fitted(self)
+        compacted = check_flag("compacted", compacted)
         module = self.compact() if compacted else self.module_
         return export_module(module, path, steps.sample_shape(self.estimator_))

@@ -5,12 +5,12 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from sklvyso._arguments import is_integer, is_sequence, read_numbers, shown
 from sklvyso.sparsity._counts import check_sparsity
 from sklvyso.sparsity._quota_rules import REACHES, RULES
 
@@ -82,6 +82,11 @@ def layer_quotas(
     TypeError
         If an argument is of a wrong type.
 
+    See Also
+    --------
+    prune_module : Prunes by them.
+    EffectiveSparsityPruner : Trains what is left.
+
     Notes
     -----
     Sparsities 0 and 1 leave nothing to divide: every named rule returns zeros and
@@ -142,6 +147,10 @@ def reachable_sparsity(shapes: LayerShapes, method: str) -> tuple[float, float]:
     return REACHES[method](layers)
 
 
+# What torch counts with.
+_LARGEST_SIZE = 2**31 - 1
+
+
 def check_shapes(
     shapes: LayerShapes, names: Sequence[str] | None = None
 ) -> tuple[list[tuple[int, ...]], list[str] | None]:
@@ -150,11 +159,16 @@ def check_shapes(
         if names is not None:
             raise ValueError("names must be None where shapes is a mapping.")
         names, shapes = list(shapes), list(shapes.values())
+    if not is_sequence(shapes) or not all(map(is_sequence, shapes)):
+        raise TypeError(
+            "shapes must be a list of weight shapes (out, in, *kernel). Got "
+            f"{shown(shapes)} instead."
+        )
     layers = [tuple(shape) for shape in shapes]
     if not layers:
         raise ValueError("shapes must hold at least one layer. Got none.")
     for place, shape in enumerate(layers):
-        whole = all(isinstance(side, Integral) and side >= 1 for side in shape)
+        whole = all(is_integer(side) and 1 <= side <= _LARGEST_SIZE for side in shape)
         if len(shape) < 2 or not whole:
             raise ValueError(
                 f"shapes must hold weight shapes (out, in, *kernel). Got {shape} for "
@@ -162,6 +176,8 @@ def check_shapes(
             )
     if names is None:
         return layers, None
+    if not is_sequence(names):
+        raise TypeError(f"names must be a list of names. Got {shown(names)} instead.")
     if len(names) != len(layers):
         raise ValueError(
             f"names must name every layer. Got {len(names)} for {len(layers)} layers."
@@ -215,7 +231,7 @@ def _custom(given: Any, names, n_layers, is_called):
     if isinstance(given, Mapping):
         given = _in_order(given, names, source)
     try:
-        sparsities = np.array(given, dtype=np.float64)
+        sparsities = read_numbers(source, given).astype(np.float64)
     except (TypeError, ValueError):
         raise TypeError(
             f"{source} must be an array of sparsities or a mapping, method a name or a "

@@ -52,6 +52,11 @@ class SparsityReport:
         ``n_weights / n_kept`` and ``n_weights / n_active``; inf when nothing is left.
     collapsed_layers : list of str
         Layers without any kept weight.
+
+    See Also
+    --------
+    sparsity_report : Makes one.
+    sklvyso.plotting.SparsityDisplay : Draws one.
     """
 
     layers: list[dict[str, Any]]
@@ -177,6 +182,11 @@ def sparsity_report(
     ------
     ValueError, TypeError, UnsupportedModuleError
         As :func:`effective_masks`.
+
+    See Also
+    --------
+    effective_masks : The masks that it counts.
+    sklvyso.plotting.SparsityDisplay : Draws the report.
 
     Examples
     --------

@@ -14,6 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sklvyso._arguments import read_array, read_numbers
+from sklvyso.networks import as_tensor
+
 METHODS = (
     "random",
     "magnitude",
@@ -96,20 +99,21 @@ def labelled_rows(X: Any, y: Any, sample_weight: Any = None) -> LabelledRows:
     ValueError
         If shapes do not agree or values are out of range.
     """
-    if not isinstance(X, Tensor):
-        # torch warns of arrays that it cannot write to, and takes no reversed ones.
-        X = torch.from_numpy(np.require(X, requirements=["C", "W"]))
+    if not isinstance(X, Tensor) or X.is_meta or X.layout is not torch.strided:
+        X = as_tensor(np.ascontiguousarray(read_numbers("X", X)))
     rows = X.detach()
-    labels = np.asarray(y.detach().cpu() if isinstance(y, Tensor) else y)
+    labels = read_array("y", y)
+    if labels.dtype.kind == "O":
+        labels = read_numbers("y", y)
     if labels.ndim != 1 or rows.ndim < 2 or len(labels) != len(rows) or not len(rows):
         raise ValueError(
             "X and y must have shapes (n, *input_shape) and (n,) with n >= 1. Got "
             f"{tuple(rows.shape)} and {labels.shape} instead."
         )
-    if labels.dtype.kind not in "iuf" or (labels < 0).any() or (labels % 1).any():
+    if labels.dtype.kind not in "iuf" or not _are_indices(labels):
         raise ValueError(
             "y must hold indices of outputs, whole numbers >= 0. Got "
-            f"{np.unique(labels)[:5].tolist()!r}...: encode labels first."
+            f"{labels[:5].tolist()!r}...: encode labels first."
         )
     if rows.is_floating_point() and not torch.isfinite(rows).all():
         raise ValueError("X must hold finite numbers. Got NaN or infinity.")
@@ -126,9 +130,7 @@ def labelled_rows(X: Any, y: Any, sample_weight: Any = None) -> LabelledRows:
 def _check_weights(sample_weight: Any, n_rows: int) -> np.ndarray:
     if sample_weight is None:
         return np.ones(n_rows)
-    if isinstance(sample_weight, Tensor):
-        sample_weight = sample_weight.detach().cpu()
-    weight = np.asarray(sample_weight, dtype=np.float64)
+    weight = read_numbers("sample_weight", sample_weight).astype(np.float64)
     if weight.shape != (n_rows,):
         raise ValueError(
             f"sample_weight must have shape ({n_rows},), one number a row. Got "
@@ -140,6 +142,13 @@ def _check_weights(sample_weight: Any, n_rows: int) -> np.ndarray:
             f"minimum {weight.min()} and maximum {weight.max()}."
         )
     return weight
+
+
+def _are_indices(labels: np.ndarray) -> bool:
+    if labels.dtype.kind == "f":
+        labels = labels.astype(np.float64)  # half precision ends before 2**31
+    is_index = np.isfinite(labels) & (labels >= 0) & (labels < 2**31)
+    return bool(is_index.all()) and not (labels % 1).any()
 
 
 def check_method(method: Any) -> None:
@@ -207,4 +216,4 @@ def required_shape(input_shape: Sequence[int] | None, X: Any) -> tuple[int, ...]
             "method='synflow' needs input_shape, the torch shape of one sample, or X. "
             "Got None for both."
         )
-    return tuple(np.shape(X))[1:]
+    return tuple(getattr(X, "shape", None) or read_array("X", X).shape)[1:]

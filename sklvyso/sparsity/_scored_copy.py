@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize, prune
 
+from sklvyso._arguments import shown
 from sklvyso.sparsity._weights import PRUNABLE_LAYERS, check_module_type
 
 _HALF = (torch.float16, torch.bfloat16)
@@ -54,7 +55,18 @@ def scored_copy(
             _settle_weight(path, layer)
     if any(p.dtype in _HALF for p in network.parameters()):
         network.float()
-    return network if device is None else network.to(device)
+    if device is None:
+        return network
+    if not isinstance(device, str | torch.device):
+        raise TypeError(
+            f"device must be a str, torch.device or None. Got {shown(device)} instead."
+        )
+    try:
+        return network.to(device)
+    except (RuntimeError, ValueError, AssertionError, NotImplementedError) as error:
+        raise ValueError(
+            f"device must be one that torch reaches here. Got {device!r}: {error}"
+        ) from error
 
 
 def _settle_weight(path: str, layer: nn.Module) -> None:

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 from torch import nn
 
+from sklvyso._arguments import read_numbers
 from sklvyso.networks import draw_seed, torch_seed
 from sklvyso.sparsity._data_scores import (
     grasp_scores,
@@ -131,6 +132,11 @@ def prune_scores(
     ValueError
         If the method is unknown or lacks data, an argument is out of range, or scores
         are not finite.
+
+    See Also
+    --------
+    prune_module : Prunes by them.
+    layer_quotas : How layers share the budget.
 
     Notes
     -----
@@ -302,8 +308,8 @@ def _called_scores(method, network, X, y, exclude) -> Scores:
     arrays = {}
     for name in weights:
         array = scores[name]
-        array = array.detach().cpu() if isinstance(array, torch.Tensor) else array
-        arrays[name] = np.asarray(array, dtype=np.float64)
+        read = read_numbers(f"the scores of {name!r} by method", array)
+        arrays[name] = read.astype(np.float64)
     return _checked(arrays, weights)
 
 

@@ -13,6 +13,8 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 
+from sklvyso._arguments import is_sequence, read_array, read_numbers, shown
+
 # Layers whose ``weight`` is pruned and counted; biases and norms never are.
 PRUNABLE_LAYERS = (nn.Linear, nn.modules.conv._ConvNd, nn.Bilinear)
 
@@ -155,6 +157,12 @@ def _without(weights, exclude):
             f"exclude must be a sequence of patterns. Got the string {exclude!r}: "
             f"write exclude=({exclude!r},)."
         )
+    if not is_sequence(exclude) or not all(
+        isinstance(pattern, str | re.Pattern) for pattern in exclude
+    ):
+        raise TypeError(
+            f"exclude must be a sequence of patterns. Got {shown(exclude)} instead."
+        )
     for pattern in exclude:
         if not any(re.match(pattern, name) for name in weights):
             raise ValueError(
@@ -215,9 +223,9 @@ def check_masks(
 
 
 def _as_bool(mask: Any, name: str) -> np.ndarray:
-    if isinstance(mask, torch.Tensor):
-        mask = mask.detach().cpu().numpy()
-    array = np.asarray(mask)
+    array = read_array(f"masks[{name!r}]", mask)
+    if array.dtype.kind == "O" and array.ndim:
+        array = read_numbers(f"masks[{name!r}]", mask)
     if array.dtype == bool:
         return array
     if array.dtype.kind not in "iuf":

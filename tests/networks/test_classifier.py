@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -269,6 +270,9 @@ def test_data_frame_names_are_kept_and_checked(digits):
         net.predict(frame.rename(columns={"pixel_0": "other"}))
 
 
+@pytest.mark.skipif(
+    not Path("/proc/self/smaps_rollup").exists(), reason="Linux says it in /proc"
+)
 def test_fit_on_a_memory_map_copies_nothing(tmp_path):
     """Peak memory of a fit on 200 MB of uint8 stays far below them."""
     script = textwrap.dedent(
