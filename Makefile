@@ -61,6 +61,7 @@ study: .venv/.installed-bench
 
 docs: .venv/.installed-docs
 	$(BIN)/python -m sphinx -W -b html docs docs/_build/html
+	$(BIN)/python scripts/check_links.py docs/_build/html
 
 clean:
 	rm -rf .venv .venv-minimum build dist docs/_build docs/auto_examples demo_output .pytest_cache .mypy_cache .ruff_cache .hypothesis

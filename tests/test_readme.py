@@ -27,3 +27,10 @@ def test_first_block_prints_what_is_shown():
 
 def test_the_two_commands_are_named():
     assert "make demo" in README and "make test" in README
+
+
+def test_links_lead_to_files():
+    root = Path(__file__).parents[1]
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
+    assert len(links) > 10
+    assert [link for link in links if not (root / link).exists()] == []
