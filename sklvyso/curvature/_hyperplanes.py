@@ -207,11 +207,11 @@ def projected_curvature(curvature: ArrayLike, dimension: int) -> Any:
     4.05
     """
     check_integer("dimension", dimension, 1)
-    dimension = float(dimension)
+    size = float(dimension)
     full = read_numbers("curvature", curvature).astype(np.float64)
     with np.errstate(over="ignore"):  # of next to nothing, whose sine is 0
-        slope = np.sqrt(dimension + 1) / np.where(full == 0, 1.0, full)
-    return _plain(np.sqrt(dimension) * np.sign(full) / np.hypot(1.0, slope))
+        slope = np.sqrt(size + 1) / np.where(full == 0, 1.0, full)
+    return _plain(np.sqrt(size) * np.sign(full) / np.hypot(1.0, slope))
 
 
 def full_space_curvature(projected_curvature: ArrayLike, dimension: int) -> Any:
@@ -253,11 +253,11 @@ def full_space_curvature(projected_curvature: ArrayLike, dimension: int) -> Any:
     4.99
     """
     check_integer("dimension", dimension, 1)
-    dimension = float(dimension)
+    size = float(dimension)
     part = read_numbers("projected_curvature", projected_curvature).astype(np.float64)
-    part = part / np.sqrt(dimension)
+    part = part / np.sqrt(size)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        full = part * np.sqrt(dimension + 1) / np.sqrt((1 - part) * (1 + part))
+        full = part * np.sqrt(size + 1) / np.sqrt((1 - part) * (1 + part))
     return _plain(full)
 
 

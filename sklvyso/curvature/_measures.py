@@ -150,14 +150,13 @@ def expected_g_curvature(
                 f"{name} must be a number from {least} to {_LARGEST:g}. Got "
                 f"{shown(value)} instead."
             )
-    mean_variance, noise_variance, gamma, dimension = map(float, given.values())
-    if gamma < 1:
+    mean, noise, kept, size = map(float, given.values())
+    if kept < 1:
         return 0.0
-    spread = noise_variance**2 + 2 * noise_variance * mean_variance
-    spread += dimension * mean_variance**2 / gamma**2
+    spread = noise**2 + 2 * noise * mean + size * mean**2 / kept**2
     if not spread:
         return math.nan
-    return math.sqrt(dimension) * (noise_variance + mean_variance) / math.sqrt(spread)
+    return math.sqrt(size) * (noise + mean) / math.sqrt(spread)
 
 
 def scale_parameters(module: nn.Module, alpha: float) -> nn.Module:

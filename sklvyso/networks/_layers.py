@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from torch import nn
 
-from sklvyso._arguments import is_choice, is_sequence
+from sklvyso._arguments import LARGEST_SIZE, is_choice, is_sequence
 
 BatchNorm = bool | Literal["non-affine"]
 Activation = str | type[nn.Module]
@@ -27,8 +27,6 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 
 # Non-decreasing in floating point too, so that taking the maximum first gives the
 # same bits. The library routines behind tanh and sigmoid do not promise that.
-# What torch counts with.
-_LARGEST_SIZE = 2**31 - 1
 _COMMUTES_WITH_MAX = (nn.ReLU, nn.LeakyReLU, nn.Identity)
 
 
@@ -91,10 +89,10 @@ def check_positive_int(value: Any, name: str) -> int:
     """Return ``value`` as a positive int or raise with its ``name``."""
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"{name} must be an int of at least 1. Got {value!r} instead.")
-    if not 1 <= value <= _LARGEST_SIZE:
-        raise ValueError(
-            f"{name} must be at least 1 and at most 2**31 - 1. Got {value!r} instead."
-        )
+    if value < 1:
+        raise ValueError(f"{name} must be at least 1. Got {value!r} instead.")
+    if int(value) > LARGEST_SIZE:
+        raise ValueError(f"{name} must be at most 2**31 - 1. Got {value!r} instead.")
     return int(value)
 
 
