@@ -260,7 +260,7 @@ def _symmetric_matrix(values: Any) -> Any:
         csr_array(matrix, dtype=float) if issparse(matrix) else matrix.astype(float)
     )
     entries: Any = matrix.data if issparse(matrix) else matrix
-    check_size("Entries of operator", entries)
+    check_size("Entries of operator", entries, _LARGEST_ENTRY)
     check_symmetric(abs(matrix - matrix.T).max(), abs(matrix).max())
     return matrix
 
@@ -272,6 +272,8 @@ def _check_real(dtype: Any) -> None:
 
 # Squares of more leave float64, and so do sums of squares.
 _LARGEST = 1e150
+# Norms are taken of scaled entries, so that only their sums must not overflow.
+_LARGEST_ENTRY = 1e250
 
 
 def check_finite(what: str, values: np.ndarray) -> None:
@@ -297,14 +299,14 @@ def check_method(method: str, methods: Any) -> None:
         raise ValueError(f"method must be one of {names}. Got {method!r} instead.")
 
 
-def check_size(what: str, values: np.ndarray) -> None:
-    """Raise unless float64 holds the squares of all values."""
+def check_size(what: str, values: np.ndarray, most: float = _LARGEST) -> None:
+    """Raise unless all values are finite and small enough to calculate with."""
     check_finite(what, values)
     largest = abs(values).max(initial=0.0)
-    if largest > _LARGEST:
+    if largest > most:
         raise ValueError(
-            f"{what} must be at most {_LARGEST:g}, so that float64 holds the squares. "
-            f"Got {largest} instead."
+            f"{what} must be at most {most:g}, so that float64 holds what is made of "
+            f"them. Got {largest} instead."
         )
 
 
