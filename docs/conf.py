@@ -67,6 +67,8 @@ write_table("artifacts_quality", study, study["quality"], command)
 columns = ["artifact", "seen: recall", "new: recall", "clean: recall"]
 columns += ["new: expert AUC", "new: least", "previous: expert AUC", "previous: least"]
 write_table("artifacts_by_artifact", study, study["by_artifact"], command, columns)
+command += " paper"
+write_table("artifacts_paper", study, study["paper"], command)
 results = json.loads((BENCHMARKS / "results.json").read_text())
 SCRIPTS = {
     "artifacts": "artifacts",
