@@ -88,7 +88,7 @@ def read_array(name: str, values: Any) -> np.ndarray:
         ) from error
 
 
-def read_numbers(name: str, values: Any) -> np.ndarray:
+def read_numbers(name: str, values: Any, kind: str = "a dense array") -> np.ndarray:
     """Return a real array, without copying one of a usual dtype.
 
     Parameters
@@ -97,6 +97,8 @@ def read_numbers(name: str, values: Any) -> np.ndarray:
         What the error messages call it.
     values : array-like
         Numbers, in objects too.
+    kind : str, default="a dense array"
+        What the error messages ask for.
 
     Returns
     -------
@@ -111,7 +113,7 @@ def read_numbers(name: str, values: Any) -> np.ndarray:
         If it does not hold real numbers, or some are missing.
     """
     array = read_array(name, values)
-    kind = array.dtype
+    dtype = array.dtype
     if array.dtype.kind == "O" and not any(
         isinstance(value, str | bytes) for value in array.flat
     ):
@@ -121,8 +123,8 @@ def read_numbers(name: str, values: Any) -> np.ndarray:
             pass
     if array.dtype.kind not in "biuf":
         raise TypeError(
-            f"{name} must be an array of real numbers. Got {_kind(values)} of dtype "
-            f"{kind} instead."
+            f"{name} must be {kind} of real numbers. Got {_kind(values)} of dtype "
+            f"{dtype} instead."
         )
     if array.dtype.kind == "f" and array.dtype.itemsize > 8:
         with np.errstate(over="ignore"):

@@ -12,6 +12,7 @@ from sklearn.preprocessing import MaxAbsScaler, Normalizer, StandardScaler
 from sklvyso.active_learning._backbone import find_model, fingerprint_folder
 from sklvyso.active_learning._encoder import PretrainedTextEncoder
 from sklvyso.active_learning._finetune import TransformerTextClassifier
+from sklvyso.active_learning._vectors import talking_clone
 
 
 def check_probe_parts(encoder: Any, estimator: Any) -> None:
@@ -159,7 +160,12 @@ class TunedModel:
 
 
 def refreshed_encoder(
-    encoder: Any, final_estimator: Any, texts: list, y: np.ndarray, seed: int
+    encoder: Any,
+    final_estimator: Any,
+    texts: list,
+    y: np.ndarray,
+    seed: int,
+    verbose: int = 0,
 ) -> PretrainedTextEncoder:
     """Return an encoder with a language model that was fine-tuned on labels.
 
@@ -175,13 +181,15 @@ def refreshed_encoder(
         Their labels.
     seed : int
         Where the recipe has no random_state.
+    verbose : int, default=0
+        Where the recipe's is 0.
 
     Returns
     -------
     encoder : PretrainedTextEncoder
         Fitted; it keeps no cache on disk.
     """
-    recipe = clone(final_estimator).set_params(
+    recipe = talking_clone(final_estimator, verbose).set_params(
         head="linear", pooling=encoder.pooling, layer=encoder.layer
     )
     if recipe.random_state is None:

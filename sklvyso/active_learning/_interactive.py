@@ -20,6 +20,7 @@ from sklvyso.active_learning import _exchange
 from sklvyso.active_learning._campaign import Campaign
 from sklvyso.active_learning._pool_rows import (
     append_rows,
+    check_positions_were_meant,
     is_text,
     plain_vectors,
     stack,
@@ -102,7 +103,8 @@ class InteractiveCampaign(LearnerState):
             Positions in the pool, from :meth:`query` or others. A row that has a label
             is corrected.
         labels : array-like of shape (n,)
-            Their labels; the missing mark skips a row.
+            Their labels; the missing mark skips a row. Of a pandas series
+            ``y.iloc[indices]``: positions, not its index.
         refit : bool, default=True
             Whether to fit the light classifier anew. False for small deliveries: the
             next one with True uses them all.
@@ -121,6 +123,7 @@ class InteractiveCampaign(LearnerState):
         check_is_fitted(self, "history_")
         refit = check_flag("refit", refit)
         rows = self._check_indices(indices)
+        check_positions_were_meant(labels, rows, getattr(self, "_row_labels", None))
         self._accept(self._sorted_answers(rows, labels, "labels"))
         is_due = self._pending or self._is_stale or not hasattr(self, "classifier_")
         if refit and self._campaign.labels and is_due:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import get_scorer
 from sklearn.utils import _safe_indexing, get_tags
@@ -50,7 +50,7 @@ from sklvyso.active_learning._rounds import (
     Rounds,
 )
 from sklvyso.active_learning._strategies import ALIASES, INITIAL, STRATEGIES
-from sklvyso.active_learning._vectors import _SCALERS, PoolVectors
+from sklvyso.active_learning._vectors import _SCALERS, PoolVectors, talking_clone
 from sklvyso.networks import draw_seed, set_seeds, unique_labels
 
 # Of the default classifier: vectors of length 1 want weights this much larger.
@@ -173,7 +173,8 @@ class PretrainedActiveLearner(
     random_state : int, RandomState instance or None, default=None
         Seeds everything that draws.
     verbose : int, default=0
-        1 shows a progress bar over the rounds.
+        1 shows a progress bar over the rounds, and those of the encoder and the final
+        estimator, where their own ``verbose`` is 0.
 
     Attributes
     ----------
@@ -689,7 +690,7 @@ class PretrainedActiveLearner(
             raise TypeError(
                 f"estimator must be a classifier. Got {shown(prototype)} instead."
             )
-        final = clone(prototype)
+        final = talking_clone(prototype, self.verbose)
         if self.lp_ft:
             check_probe_parts(self.encoder, final)
             final = with_probe_head(

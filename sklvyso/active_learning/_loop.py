@@ -130,6 +130,7 @@ class OracleLoop(LearnerState):
             self._take_raw(rows),
             self._campaign.y,
             draw_seed(self._rounds.stream(_FINAL, n_done)),
+            self.verbose,
         )
         self.representations_ = self.encoder_.transform(self._raw)
         for name in ("_scaled_pool", "_rounds"):

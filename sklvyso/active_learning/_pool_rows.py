@@ -64,3 +64,34 @@ def plain_vectors(H: Any) -> Any:
     if hasattr(H, "iloc"):
         return H.to_numpy()
     return H.tocsr() if sparse.issparse(H) else np.asarray(H)
+
+
+def row_labels(X: Any) -> np.ndarray | None:
+    """Return the index of a table or series where it is not 0, 1, 2, ..."""
+    index = getattr(X, "index", None)
+    if index is None or callable(index) or len(index) != len(X):
+        return None
+    labels = np.asarray(index)
+    is_plain = labels.dtype.kind in "iu" and np.array_equal(labels, range(len(labels)))
+    return None if is_plain else labels
+
+
+def check_positions_were_meant(
+    labels: Any, rows: np.ndarray, pool_labels: np.ndarray | None
+) -> None:
+    """Refuse ``y[rows]`` of a pandas series, which looks rows up by its index.
+
+    With an index that is a permutation of 0, 1, 2, ... (a shuffled table) pandas finds
+    other rows than those that were asked for, and says nothing.
+    """
+    if pool_labels is None or row_labels(labels) is None:
+        return
+    own = np.asarray(labels.index)
+    is_inside = rows < len(pool_labels)
+    meant = pool_labels[rows[is_inside]]
+    if np.array_equal(own, rows) and not np.array_equal(own[is_inside], meant):
+        raise ValueError(
+            "labels must belong to the rows at the positions `indices`. Got a series "
+            "whose index holds the positions themselves, while the pool has another "
+            "index: take y.iloc[indices], not y[indices]."
+        )

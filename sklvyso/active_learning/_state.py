@@ -49,6 +49,7 @@ class LearnerState:
     _pending: list[int]
     _raw: Any
     _rounds: Rounds
+    _row_labels: np.ndarray | None
     _scaled_pool: Any
     _seed: int
     _weight: np.ndarray | None

@@ -13,11 +13,13 @@ from sklearn.base import clone
 from sklearn.preprocessing import MaxAbsScaler, Normalizer, StandardScaler
 from sklearn.utils import get_tags
 
+from sklvyso._arguments import is_integer
 from sklvyso._validation import validate_data
 from sklvyso.active_learning._pool_rows import (
     check_same_kind,
     holds_texts,
     plain_vectors,
+    row_labels,
 )
 from sklvyso.active_learning._state import LearnerState
 from sklvyso.active_learning._texts import as_texts
@@ -29,6 +31,31 @@ _SCALERS: dict[str, Callable[[], Any]] = {
 }
 
 
+def talking_clone(estimator: Any, verbose: int) -> Any:
+    """Return a clone that shows its progress where the learner does.
+
+    Parameters
+    ----------
+    estimator : estimator
+        It stays as it is, also where its clone is itself.
+    verbose : int
+        Of the learner.
+
+    Returns
+    -------
+    estimator : estimator
+        With that ``verbose`` where it has such a number, and it is 0.
+    """
+    copied = clone(estimator)
+    if not verbose or copied is estimator or not hasattr(copied, "get_params"):
+        return copied
+    own = copied.get_params(deep=False).get("verbose")
+    # A pipeline's or an SVC's is a truth value, and means another kind of output.
+    if is_integer(own) and own == 0:
+        copied.set_params(verbose=int(verbose))
+    return copied
+
+
 class PoolVectors(LearnerState):
     """The part of :class:`PretrainedActiveLearner` that holds its pool."""
 
@@ -37,13 +64,15 @@ class PoolVectors(LearnerState):
     def _start_pool(self, X: Any) -> int:
         """Encode the pool; return how many rows it has."""
         start = time.perf_counter()
+        self._row_labels = row_labels(X)
         if self.encoder is None:
             self.encoder_ = None
             self._raw = self._check_numbers(X, reset=True)
             self.representations_ = self._raw
         else:
             self._raw = self._raw_rows(X)
-            self.encoder_ = clone(self.encoder).fit(self._raw)
+            encoder = talking_clone(self.encoder, self.verbose)
+            self.encoder_ = encoder.fit(self._raw)
             self.representations_ = plain_vectors(self.encoder_.transform(self._raw))
         self.encode_seconds_ = time.perf_counter() - start
         return int(self.representations_.shape[0])

@@ -17,6 +17,7 @@ from sklearn.base import clone
 from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from sklvyso._arguments import is_choice, read_array, read_numbers
 from sklvyso._compat import HasMethods, Interval, StrOptions, _check_sample_weight
 from sklvyso.artifacts import _detector_fit as fitting
 from sklvyso.artifacts import _frames
@@ -90,7 +91,9 @@ class ArtifactDetector(DetectorPredictions):
     n_selected : int, default=40
         Features that an "auto" expert sees.
     normal_label : str or int, default="normal"
-        Label of normal frames; where no frame has it, the smallest label means normal.
+        Label of normal frames. Where no frame has it, the smallest number means normal
+        (0 of 0 and 1); words are refused, but for rows of features, as scikit-learn
+        checks them.
     threshold : float, default=0.5
         Probability from which on a frame is flagged, in [0, 1].
     target_fpr : float, default=None
@@ -316,9 +319,7 @@ class ArtifactDetector(DetectorPredictions):
             check_consistent_length(frames, y)
         weight = None
         if sample_weight is not None:
-            weight = _check_sample_weight(
-                sample_weight, np.zeros(len(frames)), ensure_non_negative=True
-            )
+            weight = _checked_weights(sample_weight, len(frames))
         games = self._games(groups, len(frames))
         self.simulator_, self.tile_expert_ = None, None
         self.fitted_adapted_, self.n_adapted_frames_ = None, 0
@@ -371,7 +372,7 @@ class ArtifactDetector(DetectorPredictions):
         if X is None:
             self.fitted_adapted_, self.n_adapted_frames_ = None, 0
             return self
-        if assume not in ("normal", "unlabelled"):
+        if not is_choice(assume, ("normal", "unlabelled")):
             raise ValueError(
                 f"assume must be 'normal' or 'unlabelled'. Got {assume!r} instead."
             )
@@ -465,7 +466,7 @@ class ArtifactDetector(DetectorPredictions):
     def _name_classes(self, y: Any) -> None:
         """Frames named "normal" ask for names; otherwise 0 and 1."""
         values = np.asarray(0 if y is None else y)
-        normal = values.ravel()[0].item() if values.size else 0
+        normal = values.ravel().tolist()[0] if values.size else 0
         self.classes_, self.normal_class_ = np.array([0, 1]), 0
         if isinstance(normal, str) and normal not in self.artifacts_:
             self.normal_class_ = normal
@@ -486,7 +487,9 @@ class ArtifactDetector(DetectorPredictions):
                 "(H, W, C) if rows are frames. This estimator requires y to be passed, "
                 "but the target y is None."
             )
-        targets = read_targets(y, self.normal_label, self.artifacts)
+        targets = read_targets(
+            y, self.normal_label, self.artifacts, of_frames=not self._is_table
+        )
         _check_enough(targets, sample_weight)
         first = None if self._is_table else _frames.load_frame(frames[0])
         self._choose(targets.names, first)
@@ -514,13 +517,18 @@ class ArtifactDetector(DetectorPredictions):
     def _games(self, groups: Any, n_frames: int) -> np.ndarray | None:
         if groups is None:
             return None
-        games = np.asarray(groups)
+        games = read_array("groups", groups)
         if games.ndim != 1 or len(games) != n_frames:
             raise ValueError(
                 f"groups must hold the game of each of the {n_frames} frames. "
                 f"Got {len(games) if games.ndim == 1 else f'shape {games.shape}'}."
             )
-        return np.unique(games, return_inverse=True)[1]
+        try:
+            return np.unique(games, return_inverse=True)[1]
+        except TypeError as error:
+            raise TypeError(
+                f"groups must be names of games, all of one kind, none missing: {error}"
+            ) from error
 
     def _make_simulator(self) -> ArtifactSimulator:
         if self.simulator is None:
@@ -593,3 +601,18 @@ def _check_enough(targets: Targets, sample_weight: np.ndarray | None) -> None:
             "y must hold at least 2 frames of each class, so that some can be held "
             f"out. Got {few}."
         )
+
+
+def _checked_weights(sample_weight: Any, n_frames: int) -> np.ndarray:
+    weight = read_numbers("sample_weight", sample_weight).astype(np.float64)
+    weight = _check_sample_weight(
+        weight if weight.ndim else np.full(n_frames, weight),
+        np.zeros(n_frames),
+        ensure_non_negative=True,
+    )
+    if ((weight > 1e15) | ((weight > 0) & (weight < 1e-15))).any():
+        raise ValueError(
+            "sample_weight must be 0 or from 1e-15 to 1e15, since only ratios count. "
+            f"Got {weight.min()} to {weight.max()}."
+        )
+    return weight

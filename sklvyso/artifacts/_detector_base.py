@@ -101,6 +101,7 @@ class DetectorState(VersionedEstimator, BaseEstimator):
             check_is_fitted(self)
         if isinstance(X, list | tuple) and not len(X):
             raise ValueError("X must hold at least one frame. Got an empty list.")
+        X = _frames.paths_listed(untensored("X", X))
         if _frames.is_listed(X):
             frames = _frames.listed_frames(X)
             _frames.check_float_range(frames, self.value_range)
@@ -109,7 +110,6 @@ class DetectorState(VersionedEstimator, BaseEstimator):
                 if hasattr(self, "n_features_in_"):
                     del self.n_features_in_
             return frames
-        X = untensored("X", X)
         if not hasattr(X, "ndim"):
             X = read_array("X", X)
         if X.ndim > 2:

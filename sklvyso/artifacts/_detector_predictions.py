@@ -12,8 +12,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin, TransformerMixin, clone
 from sklearn.metrics import balanced_accuracy_score
+from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
+from sklvyso._arguments import read_array, read_numbers
+from sklvyso._compat import _check_sample_weight
+from sklvyso._validation import check_classification_targets
 from sklvyso.artifacts import _detector_fit as fitting
 from sklvyso.artifacts._detector_base import DetectorState
 from sklvyso.artifacts._explaining import expert_importances, standing_out
@@ -249,7 +253,16 @@ class DetectorPredictions(ClassifierMixin, TransformerMixin, DetectorState):
                 random_state=self._seed, on_unchanged="ignore", return_mask=False
             )
             X, y = simulator.simulate(X)
-        values = np.asarray(y)
+        values = read_array("y", y)
+        if not values.ndim:
+            raise ValueError(f"y must hold a label for each frame. Got {y!r} instead.")
+        if values.ndim == 1 or values.shape[1] == 1:
+            check_classification_targets(values)
+            values = values.ravel()
+        check_consistent_length(X, values)
+        if sample_weight is not None:
+            sample_weight = read_numbers("sample_weight", sample_weight)
+            sample_weight = _check_sample_weight(sample_weight, np.zeros(len(values)))
         if values.ndim == 2 and values.shape[1] > 1:
             is_flagged = self.corrupted_proba(X) >= self.threshold_
             return float(

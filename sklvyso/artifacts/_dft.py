@@ -108,7 +108,7 @@ class DFTFeaturizer(FrameFeaturizer):
         "output_shape": [tuple],
         "channels": [StrOptions({"gray", "rgb"})],
         "log": ["boolean"],
-        "eps": [Interval(Real, 0, None, closed="neither")],
+        "eps": [Interval(Real, 0, np.float64(1e30), closed="right")],
         "half_plane": ["boolean"],
         "center": ["boolean"],
         "highpass": [Interval(Real, 0, 1, closed="neither"), None],

@@ -22,6 +22,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
+from sklvyso._arguments import check_sequence
 from sklvyso.artifacts._describing import feature_names
 from sklvyso.artifacts._dft import DFTFeaturizer
 from sklvyso.artifacts._featurizer import FrameFeaturizer
@@ -173,7 +174,9 @@ def choose_experts(
         Featurizers that are equal are listed once.
     """
     own = _own_experts(experts, names, seed)
-    base = default_featurizers() if isinstance(featurizers, str) else list(featurizers)
+    base = default_featurizers() if isinstance(featurizers, str) else None
+    if base is None:
+        base = [*check_sequence("featurizers", featurizers)]
     if not base or not all(isinstance(f, FrameFeaturizer) for f in base):
         raise ValueError(
             "featurizers must be 'auto' or a list of frame featurizers, such as "

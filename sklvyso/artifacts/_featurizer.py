@@ -14,6 +14,7 @@ from sklearn.utils import gen_batches
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
+from sklvyso._arguments import is_sequence, read_array, shown, untensored
 from sklvyso._compat import Interval, StrOptions
 from sklvyso._validation import validate_data
 from sklvyso._versioned import VersionedEstimator
@@ -123,6 +124,11 @@ class FrameFeaturizer(TransformerMixin, VersionedEstimator, BaseEstimator):
         """
         check_is_fitted(self)
         if input_features is not None:
+            if not is_sequence(input_features):
+                raise ValueError(
+                    "input_features should be a list of names. Got "
+                    f"{shown(input_features)} instead."
+                )
             known = getattr(self, "feature_names_in_", None)
             if known is not None and list(known) != list(input_features):
                 raise ValueError("input_features is not equal to feature_names_in_")
@@ -149,13 +155,15 @@ class FrameFeaturizer(TransformerMixin, VersionedEstimator, BaseEstimator):
 
     def _read(self, X: Any, reset: bool) -> tuple[Any, np.dtype]:
         """Return frames, as an array or a list, and the dtype of the features."""
+        X = _frames.paths_listed(X)
         if _frames.is_listed(X):
             frames = _frames.listed_frames(X)
             if reset and hasattr(self, "n_features_in_"):
                 del self.n_features_in_
             return frames, np.dtype(np.float32)
+        X = untensored("X", X)
         if not hasattr(X, "ndim"):
-            X = np.asarray(X)
+            X = read_array("X", X)
         if X.ndim > 2:
             X = _frames.stacked_frames(X, self.min_size)
             if reset:
@@ -219,6 +227,7 @@ class FrameFeaturizer(TransformerMixin, VersionedEstimator, BaseEstimator):
         features : ndarray of shape (n_features,), float32
             One row of :meth:`transform`.
         """
+        planes = _frames.check_planes(planes)
         if self.tiles is None:
             return self._describe(planes)
         slices = _frames.tile_slices(planes.shape[1:], self.tiles)

@@ -24,6 +24,8 @@ LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 # A float frame made from bytes is back on whole numbers within this.
 _SNAP = 1e-3
 _CHANNELS = (1, 3, 4)
+# Squares of sums of pixels stay within float32.
+_LARGEST = 1e12
 # Light beyond white, in high dynamic range, stays below this.
 _BRIGHTEST = 16.0
 # Pixels of a strip: a few strips of float32 fit the second-level cache.
@@ -38,6 +40,19 @@ def is_listed(X: Any) -> bool:
     return isinstance(X, Iterator)
 
 
+def paths_listed(X: Any) -> Any:
+    """Return a column of paths (an array, a series) as a list, anything else as is."""
+    if isinstance(X, str | os.PathLike):
+        raise ValueError(
+            f"X must be frames or a list of paths. Got one path, {str(X)!r:.100}: use "
+            "[path], or list(iter_frames(path)) for a folder or a video."
+        )
+    if getattr(X, "ndim", 0) != 1 or not len(X):
+        return X
+    items = np.asarray(X, dtype=object).tolist()
+    return items if isinstance(items[0], str | os.PathLike) else X
+
+
 def listed_frames(X: Iterable) -> list:
     """Return arrays and paths in a list, the arrays checked."""
     frames = [x if isinstance(x, str | os.PathLike) else check_frame(x) for x in X]
@@ -48,7 +63,14 @@ def listed_frames(X: Iterable) -> list:
 
 def stacked_frames(X: Any, min_size: int) -> np.ndarray:
     """Check an array (n, H, W) or (n, H, W, C) and return it without a copy."""
+    if getattr(X, "dtype", None) == object:
+        # As floats whole numbers would be taken for [0, 1].
+        X = read_array("X", X.tolist())
     X = check_array(X, dtype="numeric", allow_nd=True, ensure_2d=False)
+    if X.dtype.kind == "f" and float(abs(X).max(initial=0)) > _LARGEST:
+        raise ValueError(
+            f"X must hold frames of numbers up to {_LARGEST:g}. Got {abs(X).max():g}."
+        )
     has_channels = X.ndim == 4 and X.shape[3] in _CHANNELS
     if X.ndim != 3 and not has_channels:
         raise ValueError(
@@ -98,8 +120,8 @@ def check_size(shape: Sequence[int], min_size: int) -> None:
 def check_frame(frame: Any, min_size: int = 1) -> np.ndarray:
     """Return one frame as a finite array (H, W) or (H, W, C)."""
     frame = read_array("A frame", frame)
-    if frame.dtype.kind == "O":
-        frame = read_numbers("A frame", frame)
+    if frame.dtype.kind == "O" and frame.ndim:
+        frame = read_array("A frame", frame.tolist())
     has_channels = frame.ndim == 3 and frame.shape[2] in _CHANNELS
     if frame.dtype.kind not in "buif" or (frame.ndim != 2 and not has_channels):
         raise ValueError(
@@ -111,7 +133,26 @@ def check_frame(frame: Any, min_size: int = 1) -> np.ndarray:
         raise ValueError(
             f"A frame must hold finite numbers. Got NaN or infinity in {frame.shape}."
         )
+    if frame.dtype.kind == "f" and float(abs(frame).max()) > _LARGEST:
+        raise ValueError(
+            f"A frame must hold numbers up to {_LARGEST:g}. Got {abs(frame).max():g}."
+        )
     return frame
+
+
+def check_planes(planes: Any) -> np.ndarray:
+    """Return planes (1 or 3, H, W) as uint8 or float32, or raise."""
+    planes = read_numbers("planes", planes)
+    if planes.ndim != 3 or planes.shape[0] not in (1, 3) or not planes.size:
+        raise ValueError(
+            f"planes must have shape (1 or 3, H, W). Got {planes.shape} instead."
+        )
+    if planes.dtype == np.uint8:
+        return planes
+    planes = planes.astype(np.float64)
+    if not (abs(planes) <= _LARGEST).all():  # NaN fails too
+        raise ValueError(f"planes must hold finite numbers up to {_LARGEST:g}.")
+    return planes.astype(np.float32)
 
 
 def check_float_range(frames: Any, value_range: Any) -> None:

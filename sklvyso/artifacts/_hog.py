@@ -111,7 +111,7 @@ class HOGFeaturizer(FrameFeaturizer):
     """
 
     _parameter_constraints: dict[str, list] = {
-        "orientations": [Interval(Integral, 1, None, closed="left")],
+        "orientations": [Interval(Integral, 1, 360, closed="both")],
         "pixels_per_cell": [tuple],
         "cells_per_block": [tuple],
         "block_norm": [StrOptions(set(BLOCK_NORMS))],
@@ -177,7 +177,7 @@ class HOGFeaturizer(FrameFeaturizer):
         if self.preset == "paper":
             return 10, (10, 10), (3, 3), (270, 480)
         return (
-            self.orientations,
+            int(self.orientations),
             self.pixels_per_cell,
             self.cells_per_block,
             self.resize,

@@ -139,7 +139,7 @@ them, default=("channels", "pixels")
         "normalize": ["boolean"],
         "center": ["boolean"],
         "threshold": [Interval(Real, 0, None, closed="left")],
-        "n_std": [Interval(Real, 0, None, closed="left")],
+        "n_std": [Interval(Real, 0, np.float64(1e30), closed="both")],
         "dilation": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
         "n_segments": [Interval(Integral, 2, None, closed="left")],
         "n_moments": [Interval(Integral, 2, None, closed="left")],

@@ -9,6 +9,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils import Bunch, check_random_state
 
+from sklvyso._arguments import LARGEST_SIZE
 from sklvyso._compat import Interval, validate_params
 from sklvyso.artifacts._corrupting import changed_mask
 from sklvyso.artifacts._simulate import ArtifactSimulator
@@ -17,10 +18,10 @@ from sklvyso.datasets import make_game_frames
 
 @validate_params(
     {
-        "n_frames": [Interval(Integral, 1, None, closed="left")],
-        "height": [Interval(Integral, 32, None, closed="left")],
-        "width": [Interval(Integral, 32, None, closed="left")],
-        "n_games": [Interval(Integral, 1, None, closed="left")],
+        "n_frames": [Interval(Integral, 1, LARGEST_SIZE, closed="both")],
+        "height": [Interval(Integral, 32, LARGEST_SIZE, closed="both")],
+        "width": [Interval(Integral, 32, LARGEST_SIZE, closed="both")],
+        "n_games": [Interval(Integral, 1, LARGEST_SIZE, closed="both")],
         "artifacts": [str, "array-like", dict, None],
         "corrupted": [Interval(Real, 0, 1, closed="both")],
         "severity": [Interval(Real, 0, 1, closed="right"), tuple],
@@ -104,7 +105,8 @@ def make_artifact_frames(
         severity=severity,
         random_state=generator,
     )
-    n_corrupted = int(np.floor(corrupted * n_frames + 0.5))
+    n_frames = int(n_frames)
+    n_corrupted = int(np.floor(float(corrupted) * n_frames + 0.5))
     rows = np.sort(generator.permutation(n_frames)[:n_corrupted])
     clean, images = bunch.images, bunch.images.copy()
     names = np.array(["", *simulator.artifact_names])

@@ -15,6 +15,13 @@ from typing import Any
 
 import numpy as np
 
+from sklvyso._arguments import (
+    LARGEST_SIZE,
+    check_path,
+    is_choice,
+    is_integer,
+    read_array,
+)
 from sklvyso._images import decoding
 from sklvyso._optional import import_optional
 
@@ -94,9 +101,9 @@ def iter_frames(
     >>> [frame.shape for frame in iter_frames(frames, step=4, resize=(24, 32))]
     [(24, 32, 3), (24, 32, 3), (24, 32, 3)]
     """
-    if not isinstance(step, int | np.integer) or step < 1:
+    if not is_integer(step) or not 1 <= step <= LARGEST_SIZE:
         raise ValueError(f"step must be an integer >= 1. Got {step!r} instead.")
-    if on_error not in _ON_ERROR:
+    if not is_choice(on_error, _ON_ERROR):
         raise ValueError(f"on_error must be one of {_ON_ERROR}. Got {on_error!r}.")
     if resize is not None:
         resize = _checked_size(resize)
@@ -111,10 +118,10 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
 
 def _all_frames(source: Any, on_error: str) -> Iterator[np.ndarray]:
     if isinstance(source, str | os.PathLike):
-        files = _files_of(os.fspath(source))
+        files = _files_of(check_path("path_or_array", source))
         return _frames_of_files(files, on_error)
     if isinstance(source, np.ndarray) or hasattr(source, "__array__"):
-        return _frames_of_array(np.asarray(source), "path_or_array")
+        return _frames_of_array(read_array("path_or_array", source), "path_or_array")
     if isinstance(source, Iterable):
         return itertools.chain.from_iterable(_part(part, on_error) for part in source)
     raise TypeError(
@@ -127,7 +134,13 @@ def _part(part: Any, on_error: str) -> Iterator[np.ndarray]:
     """Frames of one element of an iterable: a path, or a single frame."""
     if isinstance(part, str | os.PathLike):
         return _all_frames(part, on_error)
-    return iter([np.asarray(part)])
+    frame = read_array("path_or_array", part)
+    if frame.dtype.kind not in "buif" or not frame.size:
+        raise ValueError(
+            f"path_or_array must hold frames of numbers. Got dtype {frame.dtype}, shape "
+            f"{frame.shape} in it."
+        )
+    return iter([frame])
 
 
 def _files_of(path: str) -> list[str]:
@@ -256,6 +269,11 @@ def _checked_size(resize: Any) -> tuple[int, int]:
 def _resized(frame: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     from sklvyso.artifacts._frames import shrink  # it reads files through this module
 
+    if frame.ndim not in (2, 3):
+        raise ValueError(
+            "path_or_array must hold frames (H, W) or (H, W, C) to be resized. Got one "
+            f"of shape {frame.shape}."
+        )
     planes = frame[..., np.newaxis] if frame.ndim == 2 else frame
     resized = np.stack(
         [

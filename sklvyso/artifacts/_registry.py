@@ -6,6 +6,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from sklvyso._arguments import check_sequence, is_choice
 from sklvyso.artifacts import (
     _generators_extra,
     _generators_lines,
@@ -135,8 +136,8 @@ def resolve_artifacts(
         groups = {"paper": PAPER, "all": tuple(ARTIFACTS)}
         names = groups.get(artifacts, (artifacts,))
     else:
-        names = tuple(artifacts)
-    unknown = [name for name in names if name not in ARTIFACTS]
+        names = check_sequence("artifacts", artifacts)
+    unknown = [name for name in names if not is_choice(name, ARTIFACTS)]
     if unknown or not names or len(set(names)) < len(names):
         raise ValueError(
             "artifacts must be 'paper', 'all', or different names among "

@@ -39,6 +39,8 @@ from sklvyso.artifacts._scanner import Scanner
 _MIN_SIZE = 32
 _MANY_FRAMES = (*VIDEO_SUFFIXES, ".npy")
 _INTERRUPTED = 130
+# From so many frames on, more than such a share is no longer a matter of single ones.
+_FEWEST_TO_DOUBT, _DOUBTFUL_SHARE = 12, 1 / 3
 _DESCRIPTION = """\
 Find corrupted frames in images, animations, videos (pip install "sklvyso[video]") and
 .npy arrays, and write a report that opens in any browser.
@@ -97,6 +99,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 break
     if not options.quiet:
         print_tables(result)
+        if options.adapt is None:
+            print_doubt(result)
     try:
         write_report(result, options.report, detector.artifacts_)
     except OSError as error:
@@ -416,6 +420,16 @@ def print_tables(result: ScanResult) -> None:
         ],
     )
     _print_table(("not readable", "reason"), result.unreadable)
+
+
+def print_doubt(result: ScanResult) -> None:
+    """Say what to do when so many frames are flagged that the model may be wrong."""
+    n_flagged, n_frames = len(result.flagged), result.n_frames
+    if n_frames >= _FEWEST_TO_DOUBT and n_flagged > _DOUBTFUL_SHARE * n_frames:
+        print(
+            f"Many frames are flagged, {n_flagged} of {n_frames}. If the game is "
+            "unknown to the model, give a few clean frames of it: --adapt FOLDER."
+        )
 
 
 def _print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -19,7 +19,9 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
 from sklearn.utils.parallel import Parallel, delayed
 
+from sklvyso._arguments import is_choice, is_integer, read_array, shown
 from sklvyso._compat import Interval, StrOptions
+from sklvyso._validation import check_classification_targets
 from sklvyso._versioned import VersionedEstimator
 from sklvyso.artifacts import _frames
 from sklvyso.artifacts._corrupting import changed_mask, corrupt_frame
@@ -204,8 +206,9 @@ class ArtifactSimulator(VersionedEstimator, BaseEstimator):
             If a parameter or a frame is wrong, or, with ``on_unchanged="raise"``, the
             artifact cannot be seen on a frame.
         """
+        start = _checked_start(start)
         frames, before, generators = self._prepare(X, previous)
-        if artifact not in generators:
+        if not is_choice(artifact, generators):
             generators |= resolve_artifacts([artifact])
         seed = self._seed()
         plan = [[artifact]] * len(frames)
@@ -251,6 +254,7 @@ class ArtifactSimulator(VersionedEstimator, BaseEstimator):
             If a parameter or a frame is wrong, or, with ``on_unchanged="raise"``, no
             artifact can be seen on a frame.
         """
+        start = _checked_start(start)
         frames, before, generators = self._prepare(X, previous)
         names = list(generators)
         if self.n_artifacts > len(names):
@@ -310,12 +314,14 @@ class ArtifactSimulator(VersionedEstimator, BaseEstimator):
         """
         if y is not None:
             check_consistent_length(X, y)
+            check_classification_targets(y)
             if len(np.unique(column_or_1d(y))) > 1:
                 raise ValueError(
                     "y must hold one label: the simulator wants normal frames only. "
                     f"Got {np.unique(column_or_1d(y)).tolist()[:5]} instead; pass the "
                     "normal frames, or None."
                 )
+        self._check_parameters()
         if self.labels == "names" and self.n_artifacts > 1:
             raise ValueError(
                 "labels='names' needs n_artifacts=1, because a frame has one name. "
@@ -362,9 +368,10 @@ class ArtifactSimulator(VersionedEstimator, BaseEstimator):
         return frames, before, generators
 
     def _read(self, X: Any) -> Any:
+        X = _frames.paths_listed(X)
         if _frames.is_listed(X):
             return _frames.listed_frames(X)
-        X = np.asarray(X)
+        X = read_array("X", X)
         if X.ndim == 2 and self.input_shape is None:
             raise ValueError(
                 "input_shape must be (H, W) or (H, W, C) where frames are rows of a "
@@ -390,13 +397,13 @@ class ArtifactSimulator(VersionedEstimator, BaseEstimator):
     ) -> list[list[str]]:
         codes = np.zeros(n_frames, dtype=int)
         if groups is not None:
-            games = column_or_1d(groups)
+            games = _names_of_games(groups)
             if len(games) != n_frames or start:
                 raise ValueError(
                     f"groups must name the game of each of the {n_frames} frames, with "
                     f"start=0. Got {len(games)} and start={start} instead."
                 )
-            _, codes = np.unique(games, return_inverse=True)
+            codes = np.unique(games, return_inverse=True)[1]
         plan: list[list[str]] = [[]] * n_frames
         for code in np.unique(codes):
             rows = np.flatnonzero(codes == code)
@@ -522,3 +529,22 @@ def _draw_frame(
             out = new
             drawn.append(name)
     return (out if drawn else frame.copy()), drawn
+
+
+def _checked_start(start: Any) -> int:
+    if not is_integer(start) or not 0 <= start < 2**62:
+        raise ValueError(
+            f"start must be an integer >= 0, a frame's number. Got {shown(start)}."
+        )
+    return int(start)
+
+
+def _names_of_games(groups: Any) -> np.ndarray:
+    games = column_or_1d(read_array("groups", groups))
+    try:
+        np.unique(games)
+    except TypeError as error:
+        raise TypeError(
+            f"groups must be names of games, all of one kind, none missing: {error}"
+        ) from error
+    return games

@@ -22,6 +22,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
+from sklvyso._arguments import read_array, shown, untensored
 from sklvyso._compat import HasMethods, Interval, StrOptions
 from sklvyso._versioned import VersionedEstimator
 from sklvyso.artifacts import _frames
@@ -373,7 +374,7 @@ class FrameStreamDetector(VersionedEstimator, BaseEstimator):
         last = None
         with tqdm(unit="frames", disable=not self.verbose) as bar:
             for chunk in _chunks(frames, self.batch_size, self.detector_.input_shape):
-                is_frames = np.ndim(chunk[0]) > 1
+                is_frames = len(chunk) > 0 and np.ndim(chunk[0]) > 1
                 parts.append(self._judge_chunk(chunk, last, is_frames))
                 last = chunk[-1] if is_frames else None
                 bar.update(len(parts[-1][0]))
@@ -408,8 +409,11 @@ def _chunks(frames: Any, n_frames: int, input_shape: Any) -> Iterator[Any]:
         while chunk := list(itertools.islice(source, n_frames)):
             yield chunk
         return
-    if not hasattr(frames, "ndim"):
-        frames = np.asarray(frames)
+    if hasattr(frames, "iloc") or not hasattr(frames, "ndim"):
+        frames = read_array("frames", frames)
+    frames = untensored("frames", frames)
+    if not frames.ndim or hasattr(frames, "nnz"):
+        raise ValueError(f"frames must be an array of frames. Got {shown(frames)}.")
     if frames.ndim == 2 and input_shape is not None:
         frames = _frames.folded_frames(np.asarray(frames), input_shape)
     if frames.ndim < 3:

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import unique_labels
 
+from sklvyso._arguments import read_array
 from sklvyso._validation import check_classification_targets
 
 _NORMAL = (0, False, "normal", "0")
@@ -33,10 +34,12 @@ def is_all_normal(y: Any, normal_label: Any) -> bool:
     """Say whether labels mean clean frames only, so that artifacts are simulated."""
     if y is None:
         return True
-    y = np.asarray(y)
+    y = read_array("y", y)
     if y.ndim == 2 and y.shape[1] > 1:
         return not y.any()
-    labels = np.unique(_alike(column_or_1d(y)))
+    labels = _alike(column_or_1d(y))
+    check_classification_targets(labels)
+    labels = np.unique(labels)
     if len(labels) != 1:
         return False
     label = labels[0].item() if hasattr(labels[0], "item") else labels[0]
@@ -54,7 +57,9 @@ def _alike(labels: np.ndarray) -> np.ndarray:
     return labels
 
 
-def read_targets(y: Any, normal_label: Any, artifacts: Any) -> Targets:
+def read_targets(
+    y: Any, normal_label: Any, artifacts: Any, *, of_frames: bool = False
+) -> Targets:
     """Turn labels of any of the three forms into an indicator.
 
     Parameters
@@ -65,6 +70,10 @@ def read_targets(y: Any, normal_label: Any, artifacts: Any) -> Targets:
         Of normal frames; where no row has it, the smallest label means normal.
     artifacts : list of str or None
         Names of the columns of an indicator.
+    of_frames : bool, default=False
+        Words must name the normal frames then: the first in the alphabet would be
+        taken for normal, names of games too. Rows of numbers go through checks whose
+        classes have any names.
 
     Returns
     -------
@@ -74,7 +83,7 @@ def read_targets(y: Any, normal_label: Any, artifacts: Any) -> Targets:
     Raises
     ------
     ValueError
-        If there is one class only, or the indicator is none.
+        If there is one class only, no word for normal frames, or no indicator.
     """
     values = np.asarray(y)
     if values.ndim == 2 and values.shape[1] > 1:
@@ -92,6 +101,13 @@ def read_targets(y: Any, normal_label: Any, artifacts: Any) -> Targets:
         )
     is_text = classes.dtype.kind in "OUS"
     known = [label for label in classes.tolist() if label == normal_label]
+    if not known and is_text and of_frames:
+        shown = classes.tolist()[:5]
+        raise ValueError(
+            f"y must say which frames are normal: no label is {normal_label!r}. Got "
+            f"{shown}{' and more' if len(classes) > 5 else ''}. Name it by "
+            "normal_label=, and pass games as groups=, not as y."
+        )
     normal = known[0] if known else classes.tolist()[0]
     others = [label for label in classes.tolist() if label != normal]
     Y = np.stack([values == label for label in others], axis=1)
@@ -145,7 +161,11 @@ def partners(clips: Any, groups: np.ndarray | None, n_frames: int) -> np.ndarray
     rows = np.full(n_frames, -1)
     if clips is None:
         return rows
-    clips = column_or_1d(clips)
+    clips = column_or_1d(read_array("clips", clips))
+    try:
+        _ = {*clips.tolist()}
+    except TypeError as error:
+        raise TypeError(f"clips must be hashable names of clips: {error}") from error
     if len(clips) != n_frames:
         raise ValueError(
             f"clips must hold the clip of each of the {n_frames} frames. "

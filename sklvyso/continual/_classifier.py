@@ -179,8 +179,10 @@ class ImpressLearnClassifier(TaskPredictions, VersionedEstimator, BaseEstimator)
     task_column : int or str, default=None
         Column of ``X`` that holds the task; it is no feature. Works in pipelines and
         searches without metadata routing, where earlier steps let it pass as it is:
-        ``ColumnTransformer(..., remainder="passthrough")``. Missing values are inferred
-        by :meth:`predict`.
+        ``ColumnTransformer(..., remainder="passthrough",
+        verbose_feature_names_out=False).set_output(transform="pandas")``. Without these
+        two an array without names arrives, where it is a position: -1, for the last.
+        Missing values are inferred by :meth:`predict`.
     n_outputs : int, default=None
         Classes of the largest task; None takes that of the first :meth:`fit` or
         :meth:`partial_fit`. The frozen output layer cannot grow.
@@ -450,6 +452,10 @@ class ImpressLearnClassifier(TaskPredictions, VersionedEstimator, BaseEstimator)
         task: Any = None,
     ) -> ImpressLearnClassifier:
         """Learn further tasks; a task that is known goes on.
+
+        A call is a task, not a batch: all rows of a task belong into one call. The
+        mask that the first one learns is frozen, and later rows of that task move
+        coefficients only, which hardly learns; with one mask there is a warning.
 
         Parameters
         ----------

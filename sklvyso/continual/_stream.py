@@ -67,7 +67,14 @@ def add_task(
         masks += [one.masks for one in found if one.masks is not None]
     else:
         key = task.position, _FIRST
-        learned = _combination(learner, task, rows, masks, key)
+        if len(masks) == 1:
+            warnings.warn(
+                "With one impression coefficients only rescale layers: a new task is "
+                "no better than the old mask. Increase n_impressions.",
+                UserWarning,
+                stacklevel=5,  # where the user calls fit or partial_fit
+            )
+        learned = learner.learn_coefficients(rows, masks, key, _label(task))
         task = replace(task, coef=learned.coef, output_mask=learned.output_mask)
     task = replace(
         task, buffers=learned.buffers, loss_curve=learned.loss_curve, scores=scores
@@ -122,12 +129,21 @@ def go_on(
         coef = coef if settings.coef_scope == "layer" else coef[:1]
         if settings.dedicated_output:
             output_mask = impressions[task.mask][-1]  # type: ignore[index]
-    learned = _combination(
-        learner,
-        task,
+    masks = impressions[: coef.shape[1]]
+    if len(masks) == 1:
+        warnings.warn(
+            f"Task {task.name!r} is known and hardly learns from these rows: its mask "
+            "is frozen, and coefficients of one mask only rescale layers. All rows of "
+            "a task belong into one call: learn it anew by fit, or by remove_task and "
+            "partial_fit where there are others; another task needs another name.",
+            UserWarning,
+            stacklevel=5,  # where the user calls partial_fit
+        )
+    learned = learner.learn_coefficients(
         rows,
-        impressions[: coef.shape[1]],
+        masks,
         (task.position, _FURTHER, task.n_trainings),
+        _label(task),
         start=coef,
         output_mask=output_mask,
         buffers=task.buffers,
@@ -147,17 +163,6 @@ def go_on(
 def _may_add_mask(settings: Any, masks: list[Impression]) -> bool:
     bound = settings.max_impressions
     return settings.new_task != "coefficients" and (bound is None or len(masks) < bound)
-
-
-def _combination(learner, task, rows, masks, key, **start) -> Learned:
-    if len(masks) == 1:
-        warnings.warn(
-            "With one impression coefficients only rescale layers: a new task is "
-            "no better than the old mask. Increase n_impressions.",
-            UserWarning,
-            stacklevel=6,  # where the user calls fit or partial_fit
-        )
-    return learner.learn_coefficients(rows, masks, key, _label(task), **start)
 
 
 def _label(task: Task) -> str:

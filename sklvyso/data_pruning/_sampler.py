@@ -741,7 +741,7 @@ class DRoPSampler(VersionedEstimator, BaseSampler):
         n_rows = shape[0] if shape else len(X) if is_sequence(X) else None
         if n_rows != len(measured.codes):
             raise ValueError(
-                f"X must hold the {len(measured.codes)} rows of the fit. Got "
+                f"X must be the {len(measured.codes)} rows of the fit. Got "
                 f"{shown(X) if n_rows is None else f'{n_rows} rows'} instead."
             )
         labels = _inputs.as_labels(y)

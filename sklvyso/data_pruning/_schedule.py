@@ -128,10 +128,10 @@ def pruning_sizes(
     array([562, 316, 178, 100])
     """
     for name, value in {"n_total": n_total, "n_steps": n_steps}.items():
-        if not is_integer(value) or not 1 <= value <= _LARGEST_EXACT:
-            raise ValueError(
-                f"{name} must be an integer from 1 to 2**53. Got {value!r} instead."
-            )
+        if not is_integer(value) or value < 1:
+            raise ValueError(f"{name} must be an integer >= 1. Got {value!r} instead.")
+        if value > _LARGEST_EXACT:
+            raise ValueError(f"{name} must be at most 2**53. Got {value!r} instead.")
     if not is_real(density) or not 0 < density <= 1:
         raise ValueError(f"density must lie in (0, 1]. Got {density!r} instead.")
     density = float(density)

@@ -42,7 +42,7 @@ def as_numbers(
     name: str, values: Any, n_dimensions: tuple[int, ...] | None = None
 ) -> np.ndarray:
     """Return a real array with one of these numbers of dimensions, uncopied."""
-    array = read_numbers(name, values)
+    array = read_numbers(name, values, "an array")
     if n_dimensions is not None and array.ndim not in n_dimensions:
         allowed = " or ".join(map(str, n_dimensions))
         raise ValueError(

@@ -90,8 +90,11 @@ def resolve_input_shape(
     Raises
     ------
     ValueError
-        If ``input_shape`` is malformed or does not hold ``n_features`` values.
+        If ``input_shape`` is malformed or does not hold ``n_features`` values, or
+        images come with channels first.
     """
+    if image_shape is not None:
+        _check_channels_last(image_shape)
     if input_shape is None:
         return image_shape if image_shape is not None else (n_features,)
     shape = _check_shape(input_shape)
@@ -114,6 +117,19 @@ def resolve_input_shape(
             f"{tuple(input_shape)} for rows of {n_features} values."
         )
     return shape
+
+
+def _check_channels_last(image_shape: tuple[int, ...]) -> None:
+    """Refuse torch's layout: a network would train on it, and learn next to nothing."""
+    if len(image_shape) != 3 or image_shape[0] not in (1, 3, 4):
+        return
+    if min(image_shape[1:]) > 4:
+        sizes = ", ".join(map(str, image_shape))
+        raise ValueError(
+            f"X must hold images with channels last, X.transpose(0, 2, 3, 1). Got X of "
+            f"shape (n, {sizes}), which looks like channels first. Images that are "
+            f"{image_shape[0]} rows high go in as rows, with input_shape=({sizes})."
+        )
 
 
 def _check_shape(input_shape: Any) -> tuple[int, ...]:

@@ -6,6 +6,7 @@
 import copy
 import inspect
 import math
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,9 @@ import torch
 from torch.nn.parameter import is_lazy
 
 from sklvyso.networks._registry import available_networks, make_network
+
+# Probabilities in single precision sum to 1 within this, whatever their number.
+_SUM_TOLERANCE = 1e-4
 
 
 def build_module(
@@ -130,7 +134,17 @@ def _from_name(name, input_shape, n_outputs, hidden_layer_sizes, params):
             f"input_shape=({example[0]}, {example[1]}), or images of shape (n, H, W) "
             "or (n, H, W, C)."
         )
-    return make_network(name, input_shape, n_outputs, **params)
+    try:
+        return make_network(name, input_shape, n_outputs, **params)
+    except ValueError as error:
+        if len(input_shape) != 3 or not str(error).startswith("input_shape"):
+            raise
+        # Networks count channels first, the user of an estimator does not.
+        given = (*input_shape[1:], input_shape[0])
+        raise ValueError(
+            f"{error} These are channels first; input_shape of the estimator is "
+            f"channels last (H, W, C), here {given}."
+        ) from error
 
 
 def _named_parameters(source: Any) -> set[str]:
@@ -162,6 +176,11 @@ def check_module(
     ------
     ValueError
         If the module cannot take the sample, or returns anything but (2, n_outputs).
+
+    Warns
+    -----
+    UserWarning
+        If the output looks like probabilities.
     """
     shape = tuple(one_sample.shape[1:])
     mode = module.training
@@ -186,4 +205,14 @@ def check_module(
         raise ValueError(
             f"module {type(module).__name__} must return logits of shape "
             f"(n, {n_outputs}), one column a class of y. Got {got} for two samples."
+        )
+    is_distribution = (output >= 0).all() and (
+        (output.float().sum(dim=1) - 1).abs() <= _SUM_TOLERANCE
+    ).all()
+    if n_outputs > 1 and is_distribution:
+        warnings.warn(
+            f"module {type(module).__name__} seems to end in a softmax; logits are "
+            "wanted, since the loss takes the softmax itself: leave that layer out.",
+            UserWarning,
+            stacklevel=5,  # where the user calls fit
         )

@@ -47,7 +47,15 @@ def take_column(X: Any, column: int | str, *, parameter: str) -> tuple[Any, np.n
         )
     is_frame = hasattr(X, "iloc")
     if isinstance(column, str):
-        names = list(X.columns) if is_frame else []
+        if not is_frame:
+            raise ValueError(
+                f"{parameter} must be the name of a column of X or, when X is not a "
+                f"data frame, an integer. Got {column!r}, but X arrived as an array "
+                "without column names. Behind a ColumnTransformer give it "
+                'verbose_feature_names_out=False and set_output(transform="pandas"), '
+                f"or use {parameter}=-1 where it is the last column."
+            )
+        names = list(X.columns)
         if column not in names:
             raise ValueError(
                 f"{parameter} must be the name of a column of X or, when X is not a "

@@ -10,7 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sklvyso._arguments import is_integer, is_sequence, read_numbers, shown
+from sklvyso._arguments import (
+    LARGEST_SIZE,
+    is_integer,
+    is_sequence,
+    read_numbers,
+    shown,
+)
 from sklvyso.sparsity._counts import check_sparsity
 from sklvyso.sparsity._quota_rules import REACHES, RULES
 
@@ -147,10 +153,6 @@ def reachable_sparsity(shapes: LayerShapes, method: str) -> tuple[float, float]:
     return REACHES[method](layers)
 
 
-# What torch counts with.
-_LARGEST_SIZE = 2**31 - 1
-
-
 def check_shapes(
     shapes: LayerShapes, names: Sequence[str] | None = None
 ) -> tuple[list[tuple[int, ...]], list[str] | None]:
@@ -168,7 +170,7 @@ def check_shapes(
     if not layers:
         raise ValueError("shapes must hold at least one layer. Got none.")
     for place, shape in enumerate(layers):
-        whole = all(is_integer(side) and 1 <= side <= _LARGEST_SIZE for side in shape)
+        whole = all(is_integer(side) and 1 <= side <= LARGEST_SIZE for side in shape)
         if len(shape) < 2 or not whole:
             raise ValueError(
                 f"shapes must hold weight shapes (out, in, *kernel). Got {shape} for "

@@ -111,9 +111,11 @@ def labelled_rows(X: Any, y: Any, sample_weight: Any = None) -> LabelledRows:
             f"{tuple(rows.shape)} and {labels.shape} instead."
         )
     if labels.dtype.kind not in "iuf" or not _are_indices(labels):
+        is_number = labels.dtype.kind in "iuf"
+        wrong = np.unique(labels) if is_number else labels
         raise ValueError(
             "y must hold indices of outputs, whole numbers >= 0. Got "
-            f"{labels[:5].tolist()!r}...: encode labels first."
+            f"{wrong[:5].tolist()!r}...: encode labels first."
         )
     if rows.is_floating_point() and not torch.isfinite(rows).all():
         raise ValueError("X must hold finite numbers. Got NaN or infinity.")

@@ -425,3 +425,19 @@ def test_partial_strategies_have_a_name(iris):
     ).fit(X, y)
     display = ActiveLearningDisplay.from_estimator(learner)
     assert list(display.lines_) == ["partial"]
+
+
+def test_labels_that_pandas_looked_up_by_index_are_refused():
+    X, y = load_iris(return_X_y=True)
+    order = np.random.RandomState(0).permutation(150)
+    table = pd.DataFrame(X, index=order)
+    labels = pd.Series(y, index=order)
+    learner = PretrainedActiveLearner(n_initial=10, random_state=0).fit(table)
+    rows = learner.query()
+    with pytest.raises(ValueError, match=r"take y\.iloc\[indices\]"):
+        learner.teach(rows, labels[rows])
+    learner.teach(rows, labels.iloc[rows])
+    assert sorted(rows) == sorted(learner.labeled_indices_)
+    # Answers with an index of their own, or that of a pool without one, are taken.
+    rows = learner.query()
+    learner.teach(rows, pd.Series(y[rows]))

@@ -514,6 +514,20 @@ def test_final_stage_sees_raw_rows_of_acquired_labels_only(tiny_model, texts):
     )
 
 
+def test_encoder_and_final_stage_show_progress_too(tiny_model, texts, capsys):
+    X, y = texts
+    encoder = PretrainedTextEncoder(tiny_model)
+    final = TransformerTextClassifier(tiny_model, max_epochs=1, min_steps=0)
+    learner = PretrainedActiveLearner(encoder, final_estimator=final, verbose=1)
+    learner.fit(X, y)
+    assert "encode" in capsys.readouterr().err
+    learner.finalize()
+    assert "1/1" in capsys.readouterr().err
+    assert learner.encoder_.verbose == learner.final_estimator_.verbose == 1
+    assert encoder.verbose == final.verbose == 0
+    assert learner.encoder is encoder and learner.final_estimator is final
+
+
 class LogisticRegressionOnLengths(LogisticRegression):
     def fit(self, X, y):
         return super().fit(np.array([[len(x)] for x in X]), y)

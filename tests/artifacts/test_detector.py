@@ -5,6 +5,7 @@ import pickle
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from sklearn.base import clone
@@ -194,7 +195,8 @@ def test_names_of_clean_frames_ask_for_names():
 )
 def test_two_labels_of_any_kind(normal, other):
     y = np.where(LABELLED.target == 1, other, normal)
-    model = light_labelled().fit(LABELLED.images, y)
+    named = {"normal_label": normal} if isinstance(normal, str) else {}
+    model = light_labelled(**named).fit(LABELLED.images, y)
     np.testing.assert_array_equal(model.classes_, np.unique(y))
     predicted = model.predict(LABELLED.images)
     assert predicted.dtype == y.dtype and set(predicted) == {normal, other}
@@ -873,3 +875,22 @@ def test_arguments_of_the_wrong_type_are_named(detector):
         detector.predict(NEW, previous="before")
     with pytest.raises(TypeError, match="threshold must be a number"):
         detector.explain(NEW[:1], threshold="low")
+
+
+@pytest.mark.parametrize("words", [("ok", "broken"), ("chromium", "supertux")])
+def test_words_must_say_which_frames_are_normal(words):
+    y = np.array(words)[LABELLED.target]
+    message = r"no label is 'normal'.*normal_label=, and pass games as groups="
+    with pytest.raises(ValueError, match=message):
+        light().fit(LABELLED.images, y)
+
+
+def test_columns_of_paths(clean, tmp_path):
+    paths = [str(tmp_path / f"{k}.png") for k in range(3)]
+    for path, frame in zip(paths, NEW, strict=False):
+        Image.fromarray(frame).save(path)
+    expected = clean.corrupted_proba(NEW[:3])
+    for column in (pd.Series(paths, index=[7, 8, 9]), np.array(paths)):
+        np.testing.assert_array_equal(clean.corrupted_proba(column), expected)
+    with pytest.raises(ValueError, match=r"Got one path.*use \[path\], or list\(iter_"):
+        clean.predict(paths[0])

@@ -215,6 +215,16 @@ def test_stream_equals_the_stream_detector(capsys, clean, detector, model, tmp_p
     np.testing.assert_allclose([shown[i] for i in range(24)], expected, atol=0.006)
 
 
+def test_many_flagged_frames_raise_a_doubt(capsys, folder, model, tmp_path):
+    options = (folder, "--report", tmp_path / "out.html", "--model", model)
+    advice = "Many frames are flagged, 12 of 12."
+    lines = scan(capsys, *options, "--threshold", 0)[1].splitlines()
+    assert lines[-2].startswith(advice) and lines[-2].endswith("--adapt FOLDER.")
+    assert advice not in scan(capsys, *options, "--threshold", 0, "--quiet")[1]
+    (folder / "frame0.png").unlink()  # too few to tell
+    assert "Many frames" not in scan(capsys, *options, "--threshold", 0)[1]
+
+
 def test_nothing_flagged_is_a_result(capsys, folder, model, tmp_path):
     report = tmp_path / "out.html"
     options = ("--report", report, "--model", model, "--threshold", 1, "--quiet")

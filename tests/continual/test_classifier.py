@@ -11,11 +11,12 @@ import pytest
 import sklearn
 import torch
 from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_digits
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from torch import nn
 
 from sklvyso import ImpressLearnClassifier
@@ -639,6 +640,31 @@ def test_one_impression_warns(digits):
     assert (
         learner.predict(rows, task=1) == learner.predict(rows, task=0)
     ).mean() > 0.99
+
+
+def test_batches_of_one_task_warn_that_its_mask_is_frozen(digits):
+    X, y = digits
+    learner = ImpressLearnClassifier(**FAST).partial_fit(X[:300], y[:300])
+    with pytest.warns(UserWarning, match=r"^Task 0 is known .* one call") as caught:
+        learner.partial_fit(X[300:], y[300:])
+    assert len(caught) == 1 and caught[0].filename == __file__
+
+
+def test_a_task_column_behind_a_column_transformer(digits):
+    X, y = digits
+    frame = pd.DataFrame(X, columns=[f"pixel {i}" for i in range(64)])
+    frame.insert(0, "site", np.where(y < 5, "low", "high"))
+    scale = ("scale", MinMaxScaler(), list(frame.columns[1:]))
+    learner = ImpressLearnClassifier(**FAST, task_column="site")
+    bare = ColumnTransformer([scale], remainder="passthrough")
+    with pytest.raises(ValueError, match=r"as an array without.*pandas.*_column=-1"):
+        make_pipeline(bare, learner).fit(frame, y)
+    by_place = make_pipeline(bare, clone(learner).set_params(task_column=-1))
+    named = clone(bare).set_params(verbose_feature_names_out=False)
+    by_name = make_pipeline(named.set_output(transform="pandas"), learner)
+    expected = by_place.fit(frame, y).predict_proba(frame)
+    assert (by_name.fit(frame, y).predict_proba(frame) == expected).all()
+    assert set(by_name[-1].tasks_) == {"low", "high"}
 
 
 @pytest.mark.parametrize(

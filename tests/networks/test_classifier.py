@@ -687,6 +687,32 @@ def test_bad_data_is_named(digits):
         small().fit(X, y, sample_weight=np.zeros(600))
 
 
+@pytest.mark.parametrize("n_channels", [1, 3, 4])
+def test_images_with_channels_first_are_refused(n_channels):
+    X = np.random.RandomState(0).rand(8, n_channels, 16, 20).astype(np.float32)
+    y = np.arange(8) % 2
+    message = rf"channels last, X.transpose\(0, 2, 3, 1\).*\(n, {n_channels}, 16, 20\)"
+    with pytest.raises(ValueError, match=message):
+        small(module=conv_factory).fit(X, y)
+    net = small(module=conv_factory).fit(X.transpose(0, 2, 3, 1), y)
+    with pytest.raises(ValueError, match=message):
+        net.predict(X)
+
+
+def test_too_small_an_input_shape_is_shown_as_it_was_given():
+    X, y = np.zeros((4, 3072), np.float32), [0, 1, 0, 1]
+    with pytest.raises(ValueError, match=r"channels last .*here \(3, 32, 32\)"):
+        small(module="lenet-5", input_shape=(3, 32, 32)).fit(X, y)
+
+
+def test_a_softmax_at_the_end_is_noticed(digits):
+    layers = nn.Linear(64, 10), nn.Softmax(dim=1)
+    with pytest.warns(UserWarning, match="seems to end in a softmax; logits") as caught:
+        small(module=nn.Sequential(*layers)).fit(*digits)
+    assert len(caught) == 1 and caught[0].filename == __file__
+    small(module=nn.Sequential(*layers[:1], nn.Sigmoid())).fit(*digits)  # no warning
+
+
 class InPlace(nn.Module):
     """Changes its input."""
 

@@ -31,6 +31,18 @@ DETECTOR = {
     "tiles": (2, 2),
     "random_state": 0,
 }
+# A list of texts is a list of files.
+ALSO = (
+    "X",
+    "path_or_array",
+    "frame",
+    "frames",
+    "Frames",
+    "input_shape",
+    "value_range",
+    "image",
+)
+SLOW = "None trains the default detector, which takes longer than the limit"
 # Featurizers compute in float32.
 FLOAT32 = 1e-4
 
@@ -39,7 +51,8 @@ def cases():
     for group in (functions, featurizers, simulator, detector, stream):
         for case in group():
             # A message says what is wrong with a frame of X, or with all frames.
-            yield dataclasses.replace(case, also=("frame", "frames", "Frames"))
+            paths = (*case.paths, "X", "previous")
+            yield dataclasses.replace(case, also=ALSO, paths=paths)
 
 
 def functions():
@@ -206,6 +219,7 @@ def stream():
         fixed(**small),
         fixed(X=FRAMES, y=None, groups=GAMES, clips=np.arange(6) // 2),
         lambda fitted, data: fitted.corrupted_proba(FEW),
+        skip={"detector": SLOW},
         cost=40,
         rtol=FLOAT32,
         unbounded=("batch_size", "window", "min_length", "max_gap", "verbose"),
