@@ -4,7 +4,8 @@ A small network that leaves no class behind
 
 Half of the rows, a fifth of the weights, and the worst class about as well served as
 by all of both: a data sampler and a network pruner in one pipeline, searched together
-by the recall of the worst class. At the end a look at the curvature of the loss, before and after.
+by the recall of the worst class. At the end a look at the curvature of the loss, before
+and after.
 """
 
 # %%

@@ -394,8 +394,8 @@ class InteractiveCampaign(LearnerState):
                 learner = pickle.load(stream)
             except (pickle.UnpicklingError, EOFError) as error:
                 raise ValueError(
-                    f"path {path} must be a file that save() wrote, whole. It cannot be "
-                    f"read: {error}."
+                    f"path {path} must be a file that save() wrote, whole. It cannot "
+                    f"be read: {error}."
                 ) from error
             except (AttributeError, ImportError) as error:
                 raise ValueError(

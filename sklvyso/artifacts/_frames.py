@@ -63,7 +63,7 @@ def listed_frames(X: Iterable) -> list:
 
 def stacked_frames(X: Any, min_size: int) -> np.ndarray:
     """Check an array (n, H, W) or (n, H, W, C) and return it without a copy."""
-    if getattr(X, "dtype", None) == object:
+    if getattr(getattr(X, "dtype", None), "kind", "") == "O":
         # As floats whole numbers would be taken for [0, 1].
         X = read_array("X", X.tolist())
     X = check_array(X, dtype="numeric", allow_nd=True, ensure_2d=False)

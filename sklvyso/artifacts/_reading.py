@@ -137,8 +137,8 @@ def _part(part: Any, on_error: str) -> Iterator[np.ndarray]:
     frame = read_array("path_or_array", part)
     if frame.dtype.kind not in "buif" or not frame.size:
         raise ValueError(
-            f"path_or_array must hold frames of numbers. Got dtype {frame.dtype}, shape "
-            f"{frame.shape} in it."
+            f"path_or_array must hold frames of numbers. Got dtype {frame.dtype}, "
+            f"shape {frame.shape} in it."
         )
     return iter([frame])
 

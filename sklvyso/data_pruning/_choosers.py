@@ -245,8 +245,8 @@ def _check_coverage(scores, n_select, cutoff, n_strata) -> np.ndarray:
         raise ValueError(f"cutoff must lie in [0, 1). Got {cutoff!r} instead.")
     if not is_integer(n_strata) or not 1 <= n_strata <= _MOST_STRATA:
         raise ValueError(
-            f"n_strata must be an integer >= 1, at most {_MOST_STRATA}. Got {n_strata!r} "
-            "instead."
+            f"n_strata must be an integer >= 1, at most {_MOST_STRATA}. "
+            f"Got {n_strata!r} instead."
         )
     return values
 

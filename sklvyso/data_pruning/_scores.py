@@ -165,9 +165,7 @@ def prototype_distance(Z: ArrayLike, y: ArrayLike) -> np.ndarray:
             f"{labels.shape} instead."
         )
     try:
-        classes, codes, counts = np.unique(
-            labels, return_inverse=True, return_counts=True
-        )
+        _, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
     except TypeError as error:
         raise TypeError(
             "y must hold labels that can be sorted, all numbers or all texts. Got "

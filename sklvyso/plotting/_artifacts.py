@@ -299,7 +299,8 @@ class ArtifactDisplay:
         if artifact is not None:
             if artifact not in rows_of:
                 raise ValueError(
-                    f"artifact must be one of {list(rows_of)}. Got {artifact!r} instead."
+                    f"artifact must be one of {list(rows_of)}. "
+                    f"Got {artifact!r} instead."
                 )
             rows_of = {artifact: rows_of[artifact]}
         is_corrupted = np.any(list(rows_of.values()), axis=0)

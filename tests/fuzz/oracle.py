@@ -20,7 +20,8 @@ VALIDATION = re.compile(
 )
 # How NumPy, torch and Python themselves complain.
 INTERNAL = re.compile(
-    r"^(setting an array element|could not convert|unsupported operand|'[\w.]+' (object|"
+    r"^(setting an array element|could not convert|unsupported operand|"
+    r"'[\w.]+' (object|"
     r"not supported)|'[<>=!]+' not supported|object of type|can't convert|can only|"
     r"must be real number|invalid literal|The truth value|ufunc|operands could not|"
     r"only (integer|length|0-dim)|unhashable|cannot (convert|unpack|reshape|use)|"
@@ -125,7 +126,8 @@ def complaint(outcome, names, *, may_be_os_error=False):
     ):
         return None
     if not frames[-1].startswith(PACKAGE):
-        return f"raised in {short(frames[-1])}, {type(error).__name__}: {first_line(error)}"
+        place, kind = short(frames[-1]), type(error).__name__
+        return f"raised in {place}, {kind}: {first_line(error)}"
     if INTERNAL.search(str(error)):
         return f"not worded by us, {type(error).__name__}: {first_line(error)}"
     if "estimator" in names:

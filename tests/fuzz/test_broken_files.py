@@ -1,4 +1,4 @@
-"""Caches and files that are cut, spoiled, locked or gone: healed, or refused by name."""
+"""Caches and files that are cut, spoiled, locked or gone: healed, or refused."""
 
 import functools
 import io

@@ -179,8 +179,10 @@ def texts():
         fixed(X=TEXTS, y=KINDS, sample_weight=np.arange(1, 5) / 8.0),
         lambda fitted, data: fitted.predict_proba(TEXTS),
         skip=skip,
-        unbounded=("max_epochs", "min_steps", "batch_size", "verbose", "patience")
-        + ("max_length",),
+        unbounded=(
+            *("max_epochs", "min_steps", "batch_size", "verbose", "patience"),
+            "max_length",
+        ),
         cost=8,
         rtol=1e-3,  # steps of Adam enlarge what float32 rounds
     )
