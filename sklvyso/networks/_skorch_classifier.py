@@ -100,7 +100,7 @@ class SkorchClassifier(
     True
     """
 
-    _needed_state = ("classes_", "net_")
+    _needed_state = ("classes_", "input_shape_", "net_")
     _parameter_constraints: dict[str, list] = {
         "net": [NeuralNet],
         "random_state": ["random_state"],

@@ -237,8 +237,9 @@ def test_frozen_detector_is_used_as_it_is(detector, clean):
 
 
 def test_names_come_back_as_classes(clean, frames):
-    y = np.where(np.arange(24) // 4 % 2, "torn", np.where(np.arange(24) % 2, "odd", ""))
-    y[y == ""] = "normal"
+    names = np.array(["normal", "odd", "torn"])
+    k = np.arange(24)
+    y = names[np.where(k // 4 % 2, 2, k % 2)]
     detector = ArtifactDetector(restyle=False, random_state=0, cv=2)
     stream = FrameStreamDetector(detector, window=1, use_previous=False)
     stream.fit(clean.images, y, clips=clean.clip)
