@@ -409,7 +409,10 @@ def combine_masks(weight: Any, masks: Any, coef: ArrayLike) -> Any:
     values = weight if weight.dtype.kind == "f" else weight.astype(float)
     numbers = np.asarray(coef, dtype=values.dtype)
     stacked = np.stack([untensored("masks", mask) for mask in masks])
-    return values * np.tensordot(numbers, stacked.astype(values.dtype), axes=1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        combined = values * np.tensordot(numbers, stacked.astype(values.dtype), axes=1)
+    _check_finite("The product of weight and coef", combined)
+    return combined
 
 
 def _check_tensor(name: str, values: torch.Tensor) -> None:

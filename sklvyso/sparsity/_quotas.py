@@ -178,7 +178,7 @@ def check_shapes(
             )
     if names is None:
         return layers, None
-    if not is_sequence(names):
+    if not is_sequence(names) or not all(isinstance(name, str) for name in names):
         raise TypeError(f"names must be a list of names. Got {shown(names)} instead.")
     if len(names) != len(layers):
         raise ValueError(

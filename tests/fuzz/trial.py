@@ -52,7 +52,7 @@ def is_finite_input(value):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # complex numbers lose their second part
             return bool(np.isfinite(np.asarray(value, dtype=float)).all())
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RuntimeError):  # RuntimeError: a tensor in training
         return True
 
 
