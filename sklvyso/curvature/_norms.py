@@ -18,6 +18,7 @@ from scipy.sparse.linalg import LinearOperator
 from sklvyso.curvature._lanczos import leading_pairs
 from sklvyso.curvature._trace import (
     DENSE_LIMIT,
+    LARGEST_IN_NORMS,
     as_operator,
     check_integer,
     check_method,
@@ -102,7 +103,7 @@ def frobenius_norm(
     >>> bool(abs(value - np.linalg.norm(d)) < 0.01)
     True
     """
-    operator = as_operator(operator)
+    operator = as_operator(operator, LARGEST_IN_NORMS)
     check_method(method, METHODS)
     check_integer("n_probes", n_probes, 2)
     check_integer("n_deflate", n_deflate, 0)
@@ -191,7 +192,7 @@ def positive_curvature(
     >>> positive_curvature(np.eye(4))
     (2.0, 0.0)
     """
-    operator = as_operator(operator)
+    operator = as_operator(operator, LARGEST_IN_NORMS)
     check_method(method, METHODS)
     check_integer("n_probes", n_probes, 2)
     total, norm = None, None

@@ -25,6 +25,10 @@ BLOCK_COLUMNS = 32
 BLOCK_BYTES = 2**28
 # Largest |A - A'| relative to max |A| that rounding explains, in low precision too.
 ASYMMETRY = 1e-3
+# Squares of more leave float64, and so do sums of squares.
+_LARGEST = 1e150
+# Norms are taken of scaled entries, so that only their sums must not overflow.
+LARGEST_IN_NORMS = 1e250
 # Least products of a method: a standard error needs two samples.
 LEAST_PROBES = {"auto": 2, "exact": 2, "hutchinson": 2, "hutch++": 4, "xtrace": 4}
 
@@ -224,14 +228,14 @@ class MatrixOperator(LinearOperator):
         return frobenius(entries)
 
 
-def as_operator(operator: Any) -> LinearOperator:
-    """Return a checked operator; matrices become one, in float64."""
+def as_operator(operator: Any, largest: float = _LARGEST) -> LinearOperator:
+    """Return a checked operator; matrices of entries up to `largest` become one."""
     if not isinstance(operator, LinearOperator):
         is_operator = hasattr(operator, "matvec") and hasattr(operator, "shape")
         operator = (
             aslinearoperator(operator)
             if is_operator
-            else MatrixOperator(_symmetric_matrix(operator))
+            else MatrixOperator(_symmetric_matrix(operator, largest))
         )
     if operator.shape[0] != operator.shape[1] or not operator.shape[0]:
         raise ValueError(
@@ -242,7 +246,7 @@ def as_operator(operator: Any) -> LinearOperator:
     return operator
 
 
-def _symmetric_matrix(values: Any) -> Any:
+def _symmetric_matrix(values: Any, largest: float) -> Any:
     matrix = values
     if not issparse(values):
         matrix = read_array("operator", values)
@@ -260,7 +264,7 @@ def _symmetric_matrix(values: Any) -> Any:
         csr_array(matrix, dtype=float) if issparse(matrix) else matrix.astype(float)
     )
     entries: Any = matrix.data if issparse(matrix) else matrix
-    check_size("Entries of operator", entries, _LARGEST_ENTRY)
+    check_size("Entries of operator", entries, largest)
     check_symmetric(abs(matrix - matrix.T).max(), abs(matrix).max())
     return matrix
 
@@ -268,12 +272,6 @@ def _symmetric_matrix(values: Any) -> Any:
 def _check_real(dtype: Any) -> None:
     if dtype is not None and np.issubdtype(dtype, np.complexfloating):
         raise ValueError(f"operator must be real. Got dtype {dtype} instead.")
-
-
-# Squares of more leave float64, and so do sums of squares.
-_LARGEST = 1e150
-# Norms are taken of scaled entries, so that only their sums must not overflow.
-_LARGEST_ENTRY = 1e250
 
 
 def check_finite(what: str, values: np.ndarray) -> None:

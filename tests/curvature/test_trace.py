@@ -244,3 +244,9 @@ def test_errors_name_what_is_wrong(message):
     pattern = message.replace("(", r"\(").replace(")", r"\)")
     with pytest.raises(ValueError, match=pattern):
         BAD[message]()
+
+
+@pytest.mark.parametrize("method", ["exact", "hutchinson"])
+def test_entries_whose_squares_overflow_are_refused(method):
+    with pytest.raises(ValueError, match=r"must be at most 1e\+150"):
+        trace(np.eye(4) * 1e200, method=method)

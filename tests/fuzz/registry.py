@@ -3,19 +3,9 @@
 import functools
 import importlib
 
-ROOMS = (
-    "active_learning",
-    "artifacts",
-    "continual",
-    "curvature",
-    "data_pruning",
-    "datasets",
-    "metrics",
-    "networks",
-    "plotting",
-    "selection",
-    "sparsity",
-)
+import sklvyso
+
+ROOMS = sklvyso._ROOMS
 
 
 @functools.cache
